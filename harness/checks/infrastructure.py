@@ -75,6 +75,20 @@ _NEXT = {
 }
 
 _EVICTED = "node was low on resource"
+_TAKEN_AWAY = {
+    "NodeNotReady": "Node is not ready",
+    "TaintManagerEviction": "Marking for deletion",
+    "ScaleDown": "deleting pod for node scale down",
+    "Evicted": "Evicted pod: ",
+}
+"""Event's reason → the beginning of its message where a node, and its pods with it, is taken away or lost: by the
+controllers of node-lifecycle and taint-eviction, the cluster autoscaler, Karpenter."""
+
+_SHUT_DOWN = re.compile(r"node (shutdown|is shutting down)")
+_NO_ROOM = re.compile(r"Insufficient [\w.-]+|Too many pods")
+_OVERCOME_SECONDS = 30.0
+"""A lack of memory that lasted shorter explains nothing that came too late."""
+
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.I)
 _LITTLE_DISK = 200 * 10**6
 _LITTLE_MEMORY = 200 * 10**6
@@ -147,7 +161,9 @@ def diagnose(
             return failure.but(otherwise)
         return failure.said_by_mirror() if failure.host in mirrored else failure
 
-    found = [*_of_host(host, said), *(_of_cluster(host, seen, judged) if seen else ())]
+    messages = list(said)
+    late = any(map(_WAITED.search, messages))
+    found = [*_of_host(host, messages), *(_of_cluster(host, seen, judged, late=late) if seen else ())]
     return min(found, key=lambda it: list(Cause).index(it.cause), default=None)
 
 
@@ -196,20 +212,46 @@ def _busy(host: HostSeen) -> Diagnosis:
     return Diagnosis(cause=cause, message=f"{said}, so that this proves nothing: {message}; {whose}")
 
 
-def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:
-    for node in seen.nodes:
+def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged, *, late: bool) -> Iterator[Diagnosis]:
+    nodes = _concerned(seen)
+    for node in nodes:
         yield from _of_node(host, node)
     for pod in seen.pods:
         yield from _of_pod(host, pod, seen.nodes)
+    others = {f"Node/{it.name}" for it in seen.nodes if it not in nodes}
     for event in seen.events:
-        yield from _of_event(host, event)
+        if event.about not in others and not _overcome(event, seen, late=late):
+            yield from _of_event(host, event)
     yield from _of_pulls(seen, judged)
+
+
+def _concerned(seen: Surroundings) -> list[Node]:
+    """The nodes that pods are on; all of them as long as there is none, or one waits for a node."""
+    used = {it.node for it in seen.pods}
+    return [it for it in seen.nodes if not used or "" in used or it.name in used]
+
+
+def _overcome(event: Event, seen: Surroundings, *, late: bool) -> bool:
+    """Whether a pod has had its node since the scheduler said this. Where something came too `late`, what was short
+    for a while may still be why.
+    """
+    if event.reason != "FailedScheduling":
+        return False
+    after = [it.at for it in seen.events if it.about == event.about and it.reason == "Scheduled" and it.at >= event.at]
+    if after:
+        return not late or (min(after) - event.first).total_seconds() < _OVERCOME_SECONDS
+    return not late and any(f"Pod/{it.name}" == event.about and it.node for it in seen.pods)
 
 
 def _of_event(host: HostSeen, event: Event) -> Iterator[Diagnosis]:
     """What an event tells; the pod that it is about may be gone already."""
     message = f"{event.about} says {event.reason}: {event.message}"
     starved = event.reason == "FailedScheduling" and "Insufficient memory" in event.message
+    taken = _TAKEN_AWAY.get(event.reason)
+    if event.about.startswith("Pod/") and taken and event.message.startswith(taken):
+        yield Diagnosis(cause=Cause.NODE_LOST, message=message)
+    if event.about.startswith("Pod/") and event.reason == "Preempted":
+        yield Diagnosis(cause=Cause.HOST_BUSY, message=message)
     evicted = event.reason == "Evicted" and _EVICTED in event.message
     if starved or evicted or event.reason in ("SystemOOM", "EvictionThresholdMet"):
         cause = Cause.DISK_FULL if re.search("ephemeral|disk", event.message) else Cause.HOST_MEMORY
@@ -233,6 +275,11 @@ def _of_pod(host: HostSeen, pod: Pod, nodes: Sequence[Node]) -> Iterator[Diagnos
     if pod.reason == "Evicted" and _EVICTED in pod.message:
         cause = Cause.DISK_FULL if "ephemeral-storage" in pod.message else Cause.HOST_MEMORY
         yield Diagnosis(cause=cause, message=f"pod {pod.name} was evicted: {pod.message}; {_memory(host)}")
+    # By the kubelet, which admits no pod while its node goes down, or when another was quicker to take its place.
+    elif _SHUT_DOWN.search(pod.message):
+        yield Diagnosis(cause=Cause.NODE_LOST, message=f"pod {pod.name} lost its node: {pod.message}")
+    elif pod.phase == "Failed" and pod.reason.startswith("OutOf"):
+        yield Diagnosis(cause=Cause.NODE_FAILING, message=f"pod {pod.name} was turned away: {pod.message}")
     if "Insufficient memory" in pod.unschedulable:
         room = max((node.memory for node in nodes), default=0)
         yield Diagnosis(
@@ -241,6 +288,8 @@ def _of_pod(host: HostSeen, pod: Pod, nodes: Sequence[Node]) -> Iterator[Diagnos
             f"{room // _MIB} MiB that the node has for all pods",
             hopeless=pod.memory > room,
         )
+    elif _NO_ROOM.search(pod.unschedulable):
+        yield Diagnosis(cause=Cause.HOST_BUSY, message=f"pod {pod.name} finds no room: {pod.unschedulable}")
 
 
 def _of_pulls(seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from harness.kube import reading
 from harness.kube.api import listed
 from harness.kube.cluster import Cluster
-from harness.kube.models import Event, Node, Pod
+from harness.kube.models import EPOCH, Event, Node, Pod
 from harness.late import client
 
 _NODES_OWN = "default"
-"""The namespace in which the kubelet writes events about its node."""
+"""The namespace in which the kubelet writes events about its node, among those of whatever else is in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,11 @@ def look(cluster: Cluster, namespaces: Iterable[str]) -> Surroundings:
         core = client.CoreV1Api(api)
         nodes = [reading.node(it) for it in listed(core.list_node)]
         pods = [reading.pod(it) for namespace in wanted for it in listed(core.list_namespaced_pod, namespace)]
-        events = [
-            it
-            for namespace in dict.fromkeys((*wanted, _NODES_OWN))
-            for it in listed(core.list_namespaced_event, namespace)
-        ]
-    return Surroundings(nodes=tuple(nodes), pods=tuple(pods), events=tuple(reading.events(events)))
+        own = reading.events(it for name in wanted for it in listed(core.list_namespaced_event, name))
+        about_nodes = listed(core.list_namespaced_event, _NODES_OWN, field_selector="involvedObject.kind=Node")
+    # A cluster that is older than the run has events of before it.
+    began = min(
+        (it for it in (*(pod.created for pod in pods), *(event.first for event in own)) if it > EPOCH), default=EPOCH
+    )
+    of_nodes = [it for it in reading.events(about_nodes) if it.at >= began or it.at == EPOCH]
+    return Surroundings(nodes=tuple(nodes), pods=tuple(pods), events=(*of_nodes, *own))

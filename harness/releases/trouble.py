@@ -48,6 +48,9 @@ _NODE_NOT_READY = re.compile(r"\{node\.(cloudprovider\.)?kubernetes\.io/|\bwere 
 others of its own, kubernetes.io/docs/reference/labels-annotations-taints), and somebody has cordoned them."""
 
 _CONTAINER_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_NOT_SYNCED = re.compile(r"failed to sync (configmap|secret) cache")
+"""The kubelet has not got to know what there is yet, and tries again."""
+
 _CRASHES_BEFORE_FINAL = 2
 
 
@@ -104,7 +107,7 @@ def _of_pod(pod: Pod, events: Sequence[str]) -> Iterable[Trouble]:
             yield Trouble(
                 kind=Kind.CONTAINER,
                 message=f"container {container.name} of pod {pod.name} cannot be started: {container.message}",
-                final=container.reason == "CreateContainerConfigError",
+                final=container.reason == "CreateContainerConfigError" and not _NOT_SYNCED.search(container.message),
                 pod=pod.name,
                 container=container.name,
             )

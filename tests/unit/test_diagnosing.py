@@ -6,6 +6,7 @@ The surroundings are made up, since a cluster that lacks an image is not to be h
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -102,3 +103,31 @@ def test_a_busy_registry_is_told_once_for_all(monkeypatch: pytest.MonkeyPatch) -
     found = diagnosing.diagnose([LATE], HOST, resources(), cluster=cast(Any, "a cluster"))
     assert found is not None
     assert found.cause is Cause.REGISTRY_BUSY
+
+
+def test_of_an_older_cluster_only_what_came_since_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a cluster of a user's, `default` has the events of nodes of the last hour, and what its owner does there."""
+    made = {"creationTimestamp": "2026-12-01T10:00:00Z"}
+    oom = an_event("SystemOOM", "System OOM encountered", "Node/node-1")
+    before, after = ({**oom, "lastTimestamp": f"2026-12-01T{hour}:30:00Z"} for hour in ("09", "10"))
+    asked: list[tuple[str, str]] = []
+
+    class Core:
+        def __init__(self, api: object) -> None:
+            pass
+
+        list_node = "nodes"
+        list_namespaced_pod = "pods"
+        list_namespaced_event = "events"
+
+    def listed(call: str, namespace: str = "", field_selector: str = "") -> list[dict[str, Any]]:
+        asked.append((call, f"{namespace} {field_selector}".strip()))
+        pod = a_pod()
+        there = {"pods": [{**pod, "metadata": {**pod["metadata"], **made}}], "events": [before, after]}
+        return there.get(call, []) if call == "pods" or namespace == "default" else []
+
+    monkeypatch.setattr(surroundings, "listed", listed)
+    monkeypatch.setattr(surroundings, "client", SimpleNamespace(CoreV1Api=Core))
+    found = surroundings.look(cast(Any, SimpleNamespace(api_client=lambda: nullcontext())), ["jobs"])
+    assert [it.time for it in found.events] == ["2026-12-01T10:30:00Z"]
+    assert ("events", "default involvedObject.kind=Node") in asked

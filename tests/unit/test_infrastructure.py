@@ -132,6 +132,7 @@ def test_trouble_around_a_cell_is_diagnosed(surroundings: Surroundings, cause: C
         ),
         seen(a_pod(conditions=unschedulable("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity"))),
         seen(a_pod(container=waiting(PULLED_404))),
+        seen(events=(an_event("TaintManagerEviction", "Cancelling deletion of Pod n/pi-driver"),)),
         seen(events=(an_event("Failed", PULLED_404), an_event("BackOff", "Back-off restarting failed container"))),
         seen(nodes=[a_node(MemoryPressure="False", DiskPressure="False")]),
         # A digest may hold any digits.
@@ -140,6 +141,87 @@ def test_trouble_around_a_cell_is_diagnosed(surroundings: Surroundings, cause: C
 )
 def test_what_the_product_does_is_no_trouble_of_the_host(surroundings: Surroundings) -> None:
     assert diagnose(HOST, surroundings) is None
+
+
+def at(second: int, event: dict[str, Any]) -> dict[str, Any]:
+    """An event of a time; that of the scheduler has it in eventTime."""
+    return {**event, "eventTime": f"2026-12-01T10:{second // 60:02}:{second % 60:02}.000000Z", "lastTimestamp": None}
+
+
+def test_room_that_was_found_at_last_explains_nothing() -> None:
+    starved, placed = (
+        an_event("FailedScheduling", NO_ROOM),
+        an_event("Scheduled", "Successfully assigned a/b to node-1"),
+    )
+    soon = seen(a_pod(), events=(at(1, starved), at(9, placed)))
+    assert diagnose(HOST, soon, ["the driver exited with 1"]) is None
+    assert diagnose(HOST, soon, ["waited 300 s for COMPLETED"]) is None
+    # The next pod of the same name waits still.
+    again = diagnose(HOST, seen(events=(at(1, starved), at(9, placed), at(20, starved))))
+    assert again is not None
+    assert again.cause is Cause.HOST_MEMORY
+
+
+def test_room_that_was_found_late_explains_what_came_too_late() -> None:
+    starved, placed = (
+        an_event("FailedScheduling", NO_ROOM),
+        an_event("Scheduled", "Successfully assigned a/b to node-1"),
+    )
+    late = seen(a_pod(), events=(at(1, starved), at(200, placed)))
+    assert diagnose(HOST, late, ["the driver exited with 1"]) is None
+    found = diagnose(HOST, late, ["waited 300 s for COMPLETED"])
+    assert found is not None
+    assert found.cause is Cause.HOST_MEMORY
+
+
+def placed(node: str) -> dict[str, Any]:
+    it = a_pod()
+    return {**it, "spec": {**it["spec"], "nodeName": node}}
+
+
+def test_a_node_of_others_proves_nothing() -> None:
+    other = {**a_node("Unknown", MemoryPressure="True"), "metadata": {"name": "node-2"}}
+    oom = an_event("SystemOOM", "System OOM encountered, victim process: java", "Node/node-2")
+    nodes = [a_node(), other]
+    assert diagnose(HOST, seen(placed("node-1"), nodes=nodes, events=(oom,))) is None
+    for concerned in (seen(placed("node-2"), nodes=nodes), seen(a_pod(), nodes=nodes), seen(nodes=nodes)):
+        assert diagnose(HOST, concerned) is not None
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "cause"),
+    [
+        (seen(events=(an_event("NodeNotReady", "Node is not ready"),)), Cause.NODE_LOST),
+        (seen(events=(an_event("TaintManagerEviction", "Marking for deletion Pod n/pi-driver"),)), Cause.NODE_LOST),
+        (seen(events=(an_event("ScaleDown", "deleting pod for node scale down"),)), Cause.NODE_LOST),
+        (seen(events=(an_event("Evicted", "Evicted pod: Underutilized"),)), Cause.NODE_LOST),
+        (seen(events=(an_event("Preempted", "Preempted by pod 1234 on node node-1"),)), Cause.HOST_BUSY),
+        (
+            seen(
+                a_pod(
+                    phase="Failed",
+                    reason="Terminated",
+                    message="Pod was terminated in response to imminent node shutdown.",
+                )
+            ),
+            Cause.NODE_LOST,
+        ),
+        (
+            seen(
+                a_pod(
+                    phase="Failed", reason="OutOfcpu", message="Pod was rejected: Node didn't have enough resource: cpu"
+                )
+            ),
+            Cause.NODE_FAILING,
+        ),
+        (seen(a_pod(conditions=unschedulable("0/3 nodes are available: 3 Insufficient cpu."))), Cause.HOST_BUSY),
+        (seen(a_pod(conditions=unschedulable("0/3 nodes are available: 3 Too many pods."))), Cause.HOST_BUSY),
+    ],
+)
+def test_what_a_cluster_does_to_pods_is_not_the_products(surroundings: Surroundings, cause: Cause) -> None:
+    found = diagnose(HOST, surroundings)
+    assert found is not None
+    assert found.cause is cause
 
 
 def test_a_mirror_that_does_not_have_an_image_proves_nothing() -> None:

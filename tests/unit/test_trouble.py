@@ -182,3 +182,11 @@ def test_a_node_that_there_is_not_is_not_waited_for_and_room_is(said: str, final
     trouble = diagnose([waiting])
     assert trouble is not None
     assert (trouble.kind, trouble.final) == (Kind.UNSCHEDULABLE, final)
+
+
+def test_what_the_kubelet_has_not_got_to_know_yet_is_waited_for() -> None:
+    late = "failed to sync configmap cache: timed out waiting for the condition"
+    for said, final in ((late, False), ('secret "login" not found', True)):
+        trouble = diagnose(_waiting("CreateContainerConfigError", said))
+        assert trouble
+        assert trouble.final is final
