@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from harness.apps import kustomize, moving
+from harness.apps import fields, kustomize, moving
 from harness.apps.objects import GROUP, RESOURCES, SCHEDULED
 from harness.apps.samples import Manifest, chart_values
 from harness.errors import SettingsError, UsageError
@@ -32,7 +32,6 @@ _TELLING = 4
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_MAPS = ("driver", "executor", "server", "sparkConf", "hadoopConf", "restartPolicy", "dynamicAllocation")
 LABEL_LENGTH, _NAME_LENGTH = 63, 253
 """The operator labels pods with the name of their application."""
 
@@ -354,7 +353,7 @@ def _require_application(document: object, where: str) -> None:
             f"{where}: {name!r} cannot be the name of a {kind}",
             f"use at most {longest} lower-case letters, digits, '-' and '.'",
         )
-    _require_maps(metadata or {}, ("labels", "annotations"), f"{where}: {kind} {name}: metadata")
+    fields.require_maps(metadata or {}, ("labels", "annotations"), f"{where}: {kind} {name}: metadata")
     if kind not in _HELPERS:
         _require_images(document, f"{where}: {kind} {name}")
 
@@ -362,8 +361,7 @@ def _require_application(document: object, where: str) -> None:
 def _require_images(document: Mapping[str, Any], what: str) -> None:
     if not isinstance(document.get("spec"), dict):
         raise UsageError(f"{what} has no spec", "write it as `kubectl explain` shows it")
-    spec = document["spec"].get("template") if document["kind"] == SCHEDULED.kind else document["spec"]
-    _require_maps(spec if isinstance(spec, dict) else {}, _MAPS, f"{what}: spec")
+    fields.require(document["kind"], document["spec"], f"{what}: spec")
     images = list(images_in(document["spec"]))
     if not images:
         raise UsageError(f"{what} names no image", "set spec.image: no release of the operator has a default for it")
@@ -380,12 +378,6 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
     for text in () if stored else moving.texts(document["spec"]):
         if "{{" in _FILLED_IN_LATER.sub("", text):
             raise Template(f"{what}: {text!r} is a template", _FILL_IN)
-
-
-def _require_maps(document: Mapping[str, Any], names: Sequence[str], where: str) -> None:
-    for name in names:
-        if not isinstance(document.get(name) or {}, Mapping):
-            raise UsageError(f"{where}.{name} is not a mapping", "write it as `kubectl explain` shows it")
 
 
 def _require_unique(manifests: Sequence[UserManifest]) -> None:

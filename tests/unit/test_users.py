@@ -155,6 +155,17 @@ def test_a_copy_has_a_name_that_can_be_a_label() -> None:
         (PI.replace("apache/spark:4.0.4", "Apache/Spark:4.0.4"), r"SparkApplication etl: .*Apache/Spark"),
         (f"{PI}---\n{PI}", r"etl.yaml:21 and etl.yaml:1 both have a SparkApplication with the name etl"),
         (CONFIG_MAP, r"there is no application in the files"),
+        (PI.replace("  mode: cluster", "  nodeSelector: [disk, ssd]"), r"etl: spec.nodeSelector is not a mapping"),
+        (PI.replace("{instances: 1}", "{nodeSelector: [a]}"), r"etl: spec.executor.nodeSelector is not a mapping"),
+        (PI.replace("{instances: 1}", "{template: {spec: pod}}"), r"etl: spec.executor.template.spec is not a mapping"),
+        (
+            f"{CONNECT}  server: {{template: {{spec: {{containers: [spark]}}}}}}\n",
+            r"notebooks: spec.server.template.spec.containers is not a list of mappings",
+        ),
+        (
+            SCHEDULE.replace("    type: Python", "    nodeSelector: [a]"),
+            r"nightly: spec.template.nodeSelector is not a mapping",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The types of the fields of a user's applications that the harness looks into, checked as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.apps.objects import SCHEDULED
+from harness.errors import UsageError
+
+_MAPS = (
+    "driver",
+    "executor",
+    "server",
+    "sparkConf",
+    "hadoopConf",
+    "restartPolicy",
+    "dynamicAllocation",
+    "nodeSelector",
+)
+_MAPS_OF_ROLES = ("nodeSelector", "template", "labels", "annotations")
+
+
+def require(kind: str, spec: Mapping[str, Any], where: str) -> None:
+    """Raise UsageError for a spec whose fields, as far as the harness looks into them, no API server would take.
+
+    `where` is what comes before their names in messages. Of the others the API server says itself what is wrong.
+    """
+    if kind == SCHEDULED.kind:
+        require_maps(spec, ("template",), where)
+        spec, where = spec.get("template") or {}, f"{where}.template"
+    require_maps(spec, _MAPS, where)
+    for role in ("driver", "executor", "server"):
+        part = spec.get(role) or {}
+        require_maps(part, _MAPS_OF_ROLES, f"{where}.{role}")
+        template = part.get("template") or {}
+        require_maps(template, ("metadata", "spec"), f"{where}.{role}.template")
+        _require_pod(template.get("spec") or {}, f"{where}.{role}.template.spec")
+
+
+def _require_pod(pod: Mapping[str, Any], where: str) -> None:
+    require_maps(pod, ("nodeSelector",), where)
+    containers = pod.get("containers") or []
+    if not isinstance(containers, list) or not all(isinstance(it, Mapping) for it in containers):
+        raise UsageError(f"{where}.containers is not a list of mappings", "write it as `kubectl explain` shows it")
+    for number, it in enumerate(containers):
+        require_maps(it, ("resources",), f"{where}.containers[{number}]")
+        require_maps(it.get("resources") or {}, ("requests", "limits"), f"{where}.containers[{number}].resources")
+
+
+def require_maps(document: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    """Raise UsageError where one of these fields is something else than a mapping, or nothing."""
+    for name in names:
+        if not isinstance(document.get(name) or {}, Mapping):
+            raise UsageError(f"{where}.{name} is not a mapping", "write it as `kubectl explain` shows it")
