@@ -33,10 +33,16 @@ found."""
 INSTALLATION_VARIABLE = "SPARK_OPERATOR_HARNESS_INSTALLATION"
 """Environment variable that says which cache the run belongs to: `Installation.mark`."""
 
-_NO_PREFERENCES = {"KUBERC": "off", "KIND_EXPERIMENTAL_PROVIDER": "", "DOCKER_DEFAULT_PLATFORM": ""}
+_NO_PREFERENCES = {
+    "KUBERC": "off",
+    "KIND_EXPERIMENTAL_PROVIDER": "",
+    "DOCKER_DEFAULT_PLATFORM": "",
+    "DOCKER_CONTENT_TRUST": "",
+}
 """For every program: a user's preferences are for what is typed by hand. From 1.34 on, kubectl takes default options of
 its commands from ~/.kube/kuberc, also where a program calls it, so that `apply` may mean another mode; kind would take
-another engine than the one that docker speaks to, and docker another platform than images here are of."""
+another engine than the one that docker speaks to, and docker another platform than images here are of, or a notary for
+their signatures, whose digests are known here and whose names no notary knows."""
 
 LIMITS = {
     errno.EMFILE: "allow more open files: ulimit -n 4096",

@@ -103,9 +103,10 @@ def test_preferences_for_what_is_typed_by_hand_do_not_count(monkeypatch: pytest.
     monkeypatch.setenv("KUBERC", "/home/me/kuberc")
     monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "podman")
     monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
-    shown = "echo $KUBERC-$KIND_EXPERIMENTAL_PROVIDER-$DOCKER_DEFAULT_PLATFORM-"
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST", "1")
+    shown = "echo $KUBERC-$KIND_EXPERIMENTAL_PROVIDER-$DOCKER_DEFAULT_PLATFORM-$DOCKER_CONTENT_TRUST-"
 
-    assert process.call(["sh", "-c", shown], timeout=10).stdout == "off---\n"
+    assert process.call(["sh", "-c", shown], timeout=10).stdout == "off----\n"
 
 
 def test_a_variable_that_is_taken_away_while_a_program_is_started_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
