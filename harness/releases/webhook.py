@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import ApiError, WaitTimeout
+from harness.kube import others
 from harness.kube.api import API_SECONDS, listed
 from harness.late import client, streams, x509
 from harness.matrix.facts import SUSPEND
@@ -69,8 +70,8 @@ class Attempt:
 
     @property
     def webhook_away(self) -> bool:
-        """Whether the API server could not ask the webhook at all."""
-        return self.status >= 500 and not_asked(self.message)
+        """Whether the API server could not ask the operator's webhook at all."""
+        return self.status >= 500 and not_asked(self.message) and not others.word(self.message)
 
 
 def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float = API_SECONDS) -> Attempt:

@@ -14,6 +14,7 @@ from harness.errors import ClusterError, PullError, ReleaseError, UnavailableErr
 from harness.existing.inventory import Inventory
 from harness.host import pressure
 from harness.images.mirrors import MirrorMap
+from harness.kube import others
 from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.machine import HostSeen
@@ -172,7 +173,8 @@ class Preparation:
             helm=self._host.tools["helm"].path,
             prepared=bool(self._ground.applied),
         )
-        return expectation.judge([found], [it for it in known if it.check == INSTALLED], cell.scenario.base)[0]
+        mine = [it for it in known if it.check == INSTALLED]
+        return others.judged(expectation.judge([found], mine, cell.scenario.base))[0]
 
     def _early(self, first: ReleaseOnPath) -> EarlyInstall | None:
         """The install while the cluster is being made, where nobody can tell the difference.

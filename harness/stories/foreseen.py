@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.checks import expectation
+from harness.kube import others
 from harness.matrix.known_rows import INSTALLED
 from harness.releases import conditions
 from harness.verdicts import Finding, passed
@@ -34,7 +35,7 @@ def judged(
     found = list(findings)
     if any(it.check == INSTALLED for it in known):
         found.append(passed(INSTALLED, f"release {cell.path.releases[0]} was installed"))
-    return expectation.judge(found, known, cell.scenario.base, rows=rows)
+    return others.judged(expectation.judge(found, known, cell.scenario.base, rows=rows))
 
 
 def foreseen(run: RunContext, on: PreparedCluster, cell: Cell) -> list[Known]:

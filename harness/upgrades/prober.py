@@ -15,6 +15,7 @@ from typing import Any
 
 from harness import causes
 from harness.errors import ApiError, ApiServerAway
+from harness.kube import others
 from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases import admission_samples
@@ -46,7 +47,7 @@ class Probe:
 
     ACCEPTED: `spec` is what would have been stored for the sample of this `shape`; REJECTED: the webhook or the API
     server refused a valid application; WEBHOOK_AWAY: the API server could not call the webhook; SERVER_AWAY: the API
-    server itself did not answer.
+    server itself did not answer, or with the word of somebody else's admission.
     """
 
     at: datetime
@@ -148,6 +149,8 @@ class Prober:
 
 def judge(attempt: Attempt) -> tuple[Outcome, str]:
     """What an answer says of admission, in the words of whoever refused."""
+    if others.word(attempt.message):
+        return Outcome.SERVER_AWAY, f"{attempt.status}: {attempt.message}"
     if attempt.webhook_away:
         return Outcome.WEBHOOK_AWAY, attempt.message
     if not attempt.accepted:
