@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from harness.releases.shared import SharedState
 from harness.verdicts import Finding, failed, passed
@@ -11,13 +11,26 @@ from harness.verdicts import Finding, failed, passed
 CHECK = "cluster-left-clean"
 
 
-def left_clean(before: SharedState, after: SharedState, *, others: Collection[str] = ()) -> Finding:
+def _all(thing: str) -> bool:
+    """What may be the cell's doing in a cluster that nobody else uses."""
+    return True
+
+
+def left_clean(
+    before: SharedState,
+    after: SharedState,
+    *,
+    others: Collection[str] = (),
+    mine: Callable[[str], bool] = _all,
+) -> Finding:
     """Nothing without a namespace came or went, and the operator neither changed nor restarted.
 
     `others` are the namespaces of cells that run at the same time; what is named after them is theirs to answer for.
+    `mine` says of an object, `Kind/name`, whether it can be the cell's doing: in a cluster that others use as well,
+    their objects come and go.
     """
-    came = sorted(it for it in after.objects - before.objects if not _belongs(it, others))
-    went = sorted(before.objects - after.objects)
+    came = sorted(it for it in after.objects - before.objects if mine(it) and not belongs(it, others))
+    went = sorted(it for it in before.objects - after.objects if mine(it))
     wrong = [
         *([f"left behind: {', '.join(came)}"] if came else []),
         *([f"gone: {', '.join(went)}"] if went else []),
@@ -33,7 +46,8 @@ def left_clean(before: SharedState, after: SharedState, *, others: Collection[st
     )
 
 
-def _belongs(thing: str, namespaces: Collection[str]) -> bool:
+def belongs(thing: str, namespaces: Collection[str]) -> bool:
+    """Whether an object, `Kind/name`, is one of these namespaces, or named after one."""
     name = thing.partition("/")[2]
     return any(name == it or name.startswith(f"{it}-") for it in namespaces)
 

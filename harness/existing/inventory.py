@@ -13,14 +13,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
 
 from harness.errors import ApiError
-from harness.kube.api import get, send
+from harness.kube.api import NAMES_ONLY, get, pages, send
 from harness.late import client
 
-_NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_PAGE = 500
 _GROUPS_LEFT_OUT = ("events.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "metrics.k8s.io")
 _LEFT_OUT = (
     *("events", "pods", "endpoints", "componentstatuses", "replicasets", "controllerrevisions", "jobs"),
@@ -47,10 +44,12 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """`objects` are what was found, each with its content in short; `unread` are kinds that could not be listed."""
+    """`objects` are what was found, each with its content in short, of these `kinds`; `unread` are those that there are
+    besides, and that could not be listed.
+    """
 
     objects: Mapping[Key, str] = field(default_factory=dict)
-    kinds: int = 0
+    kinds: frozenset[str] = frozenset()
     unread: tuple[str, ...] = ()
 
 
@@ -81,23 +80,27 @@ class Differences:
 
 
 def take(api: client.ApiClient) -> Inventory:
-    """Everything that can be listed. Raises ApiError where the API server is away."""
+    """Everything that can be listed. Raises ApiError where the API server is away, or does not know the login.
+
+    What the API of an add-on does not answer, or the conversion webhook of a CRD, is unread as what is forbidden.
+    """
     objects: dict[Key, str] = {}
     unread: list[str] = []
-    kinds = 0
+    kinds: set[str] = set()
     for group, path, kind, plural in _kinds(api, unread):
+        whole = group in _WHOLE
         try:
-            for item in _items(api, path, whole=group in _WHOLE):
+            for item in pages(api, path, accept="application/json" if whole else NAMES_ONLY):
                 metadata = item["metadata"]
                 key = Key(kind=kind, where=str(metadata.get("namespace") or ""), name=str(metadata["name"]))
-                objects[key] = _short(item, plural, whole=group in _WHOLE)
-            kinds += 1
+                objects[key] = _short(item, plural, whole=whole)
+            kinds.add(kind)
         except ApiError as refused:
-            if refused.status not in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            if not refused.status or refused.status == HTTPStatus.UNAUTHORIZED:
                 raise
-            if refused.status == HTTPStatus.FORBIDDEN:
+            if refused.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
                 unread.append(kind)
-    return Inventory(objects=objects, kinds=kinds, unread=tuple(unread))
+    return Inventory(objects=objects, kinds=frozenset(kinds), unread=tuple(unread))
 
 
 def delete(api: client.ApiClient, keys: Collection[Key]) -> None:
@@ -118,10 +121,10 @@ def delete(api: client.ApiClient, keys: Collection[Key]) -> None:
 
 
 def compare(before: Inventory, after: Inventory) -> Differences:
-    """What came, what went, and what is otherwise."""
-    blind = {*before.unread, *after.unread}
-    was = {key: it for key, it in before.objects.items() if key.kind not in blind}
-    now = {key: it for key, it in after.objects.items() if key.kind not in blind}
+    """What came, what went, and what is otherwise, of the kinds that both could list."""
+    both = before.kinds & after.kinds
+    was = {key: it for key, it in before.objects.items() if key.kind in both}
+    now = {key: it for key, it in after.objects.items() if key.kind in both}
     return Differences(
         came=tuple(sorted(now.keys() - was.keys())),
         went=tuple(sorted(was.keys() - now.keys())),
@@ -149,18 +152,6 @@ def _kinds(api: client.ApiClient, unread: list[str]) -> Iterator[tuple[str, str,
             if "/" not in name and name not in _LEFT_OUT and "list" in it["verbs"]:
                 kind = f"{it['kind']}.{group}" if group and "." in group and "k8s.io" not in group else str(it["kind"])
                 yield group, f"{path}/{name}", kind, name
-
-
-def _items(api: client.ApiClient, path: str, *, whole: bool) -> Iterator[Mapping[str, Any]]:
-    accept = "application/json" if whole else _NAMES_ONLY
-    token = ""
-    while True:
-        asked = urlencode({"limit": _PAGE, **({"continue": token} if token else {})})
-        page = get(api, f"{path}?{asked}", accept=accept)
-        yield from page.get("items") or ()
-        token = str((page.get("metadata") or {}).get("continue") or "")
-        if not token:
-            return
 
 
 def _short(item: Mapping[str, Any], plural: str, *, whole: bool) -> str:

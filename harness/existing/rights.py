@@ -48,6 +48,7 @@ _CLUSTER: Rules = (
     ("rbac.authorization.k8s.io", "clusterrolebindings", _MAKE),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", _MAKE),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", _MAKE),
+    ("coordination.k8s.io", "leases", ("list",)),
     ("scheduling.k8s.io", "priorityclasses", ("list",)),
     ("storage.k8s.io", "storageclasses", ("list",)),
     ("", "pods", ("list", "watch")),

@@ -8,10 +8,11 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from harness.errors import ApiError, ApiServerAway, UsageError
 from harness.images.proxy_addresses import with_scheme, without_login
@@ -146,7 +147,7 @@ def read(call: Callable[..., Any], *arguments: Any, **options: Any) -> Mapping[s
 
 def listed(call: Callable[..., Any], *arguments: Any, **options: Any) -> list[dict[str, Any]]:
     """The items that a list call answers, as JSON."""
-    return list(json.loads(raw(call, *arguments, **options))["items"])
+    return list(json.loads(raw(call, *arguments, **options))["items"] or ())
 
 
 def get(api: client.ApiClient, path: str, *, accept: str = "application/json") -> Mapping[str, Any]:
@@ -160,6 +161,42 @@ def get(api: client.ApiClient, path: str, *, accept: str = "application/json") -
         if answer.status != 200:
             raise client.ApiException(http_resp=answer)
     return dict(json.loads(body))
+
+
+NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""What a list is asked for as, of which nothing but metadata matters."""
+
+
+def pages(
+    api: client.ApiClient, path: str, *, accept: str = "application/json", limit: int = 500, **query: str
+) -> Iterator[Mapping[str, Any]]:
+    """The items of a list, asked for so many at a time.
+
+    A list that takes longer than the API server remembers goes on with what there is now (API concepts, "Retrieving
+    large results sets in chunks"): it is then from two moments. Raises ApiError.
+    """
+    token = ""
+    while True:
+        asked = urlencode({**query, "limit": limit, **({"continue": token} if token else {})})
+        try:
+            page = get(api, f"{path}?{asked}", accept=accept)
+        except ApiError as refused:
+            token = _fresh(refused) if token and refused.status == HTTPStatus.GONE else ""
+            if not token:
+                raise
+            continue
+        yield from page.get("items") or ()
+        token = str((page.get("metadata") or {}).get("continue") or "")
+        if not token:
+            return
+
+
+def _fresh(expired: ApiError) -> str:
+    """The token of a 410 with which a list can go on; empty where it has none."""
+    try:
+        return str(json.loads(expired.body or "{}")["metadata"]["continue"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def send(

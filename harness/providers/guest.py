@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
 
 from harness.errors import ApiError, HarnessError, WaitTimeout
-from harness.kube.api import get, send
+from harness.kube.api import NAMES_ONLY, get, pages, send
 from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN
 from harness.late import client
 from harness.waiting import until
@@ -36,7 +35,6 @@ OUTSIDE: Mapping[str, str] = {
 """What a release has outside of namespaces, in the order in which it is removed: webhooks first, which could refuse."""
 
 _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
-_NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _GONE_SECONDS = 120.0
 
 
@@ -127,7 +125,7 @@ def _users(api: client.ApiClient, crd: str, own: set[str]) -> list[str]:
     version = next(it["name"] for it in spec["versions"] if it.get("served"))
     path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
     try:
-        items = list(_items(api, path))
+        items = list(pages(api, path, accept=NAMES_ONLY))
     except ApiError as away:
         if away.status == HTTPStatus.NOT_FOUND:
             return []
@@ -138,7 +136,7 @@ def _users(api: client.ApiClient, crd: str, own: set[str]) -> list[str]:
 
 def _marked(api: client.ApiClient, kind: str, path: str, wanted: Mapping[str, str]) -> Iterator[Made]:
     selector = ",".join(f"{key}={value}" for key, value in wanted.items())
-    for it in _items(api, path, labelSelector=selector):
+    for it in pages(api, path, accept=NAMES_ONLY, labelSelector=selector):
         labels = it["metadata"].get("labels") or {}
         yield _made(kind, path, it, str(labels.get(LABEL_RUN) or ""))
 
@@ -147,7 +145,7 @@ def _outside(
     api: client.ApiClient, kind: str, path: str, wanted: Mapping[str, str], spaces: Mapping[str, str]
 ) -> Iterator[Made]:
     """What carries the labels, and what Helm made for a release in one of these namespaces."""
-    for it in _items(api, path):
+    for it in pages(api, path, accept=NAMES_ONLY):
         metadata = it["metadata"]
         labels = metadata.get("labels") or {}
         home = str((metadata.get("annotations") or {}).get(_RELEASE_NAMESPACE) or "")
@@ -161,19 +159,8 @@ def _made(kind: str, path: str, item: Mapping[str, Any], run_id: str) -> Made:
 
 
 def _releases(api: client.ApiClient, namespace: str) -> list[str]:
-    secrets = _items(api, f"{NAMESPACES}/{namespace}/secrets", labelSelector="owner=helm")
+    secrets = pages(api, f"{NAMESPACES}/{namespace}/secrets", accept=NAMES_ONLY, labelSelector="owner=helm")
     return sorted({str((it["metadata"].get("labels") or {}).get("name")) for it in secrets} - {"None"})
-
-
-def _items(api: client.ApiClient, path: str, **query: str) -> Iterator[Mapping[str, Any]]:
-    token = ""
-    while True:
-        asked = urlencode({**query, "limit": 500, **({"continue": token} if token else {})})
-        page = get(api, f"{path}?{asked}", accept=_NAMES_ONLY)
-        yield from page.get("items") or ()
-        token = str((page.get("metadata") or {}).get("continue") or "")
-        if not token:
-            return
 
 
 def _delete(api: client.ApiClient, path: str) -> None:

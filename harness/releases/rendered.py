@@ -48,6 +48,9 @@ _WORKLOADS = {
 _OPERATOR = "spark-operator"
 """A part of the name of every image of the operator, wherever it was copied to."""
 
+_AZURES = ("control-plane", "kubernetes.azure.com/managedby")
+"""Labels of Azure's own namespaces."""
+
 _LOGGING = "--zap-"
 _DEPLOYED = "deployed"
 _MOST_BYTES = 64 << 20
@@ -214,11 +217,19 @@ def _webhooks(rendered: Object, live: Object) -> Iterator[str]:
         if it["name"] not in there:
             yield f"has no webhook {it['name']}"
             continue
-        found = there[it["name"]]
+        found = _without_exclusions(it, there[it["name"]])
         yield from _unlike(it["name"], it, found)
         for key in ("namespaceSelector", "objectSelector"):
             if found.get(key) and not it.get(key):
                 yield f"{it['name']}.{key} is {found[key]!r}, and was not rendered"
+
+
+def _without_exclusions(rendered: Object, found: Object) -> Object:
+    """A webhook without what Azure writes into each, lest it is asked about its own namespaces (Azure/AKS#1771)."""
+    wanted = (rendered.get("namespaceSelector") or {}).get("matchExpressions") or []
+    selector = dict(found.get("namespaceSelector") or {})
+    kept = [it for it in selector.pop("matchExpressions", None) or [] if it in wanted or it.get("key") not in _AZURES]
+    return {**found, "namespaceSelector": {**selector, **({"matchExpressions": kept} if kept else {})}}
 
 
 def _deployment(rendered: Object, live: Object) -> Iterator[str]:

@@ -31,7 +31,7 @@ class Proof:
         self._release = release
         self._say = say
         try:
-            self._before = self._picture()
+            self._before = self._after = self._picture()
         except ApiError as away:
             raise ClusterError(
                 f"the objects in the cluster of context {guest.context} could not be listed: {away.message}",
@@ -41,9 +41,7 @@ class Proof:
     def leaks(self) -> list[str]:
         """What is not as it was and the run's doing, in words; what others did meanwhile is only told."""
         try:
-            with connect(self._guest.kubeconfig) as api:
-                left = guests.find(api, self._guest.installation, self._guest.run_id).words
-            differences = self._settled()
+            left, differences = self._settled()
         except ApiError as away:
             unseen = f"whether the cluster of context {self._guest.context} is as it was could not be seen"
             return [f"{unseen}: {away.message}; next: {self._guest.clean}"]
@@ -54,30 +52,46 @@ class Proof:
         return [f"{where}: {it}; {step}" for it in [*left, *own]]
 
     def _tell(self, others: list[str], *, clean: bool) -> None:
-        count, kinds = len(self._before.objects), self._before.kinds
+        both = self._before.kinds & self._after.kinds
+        count = sum(it.kind in both for it in self._before.objects)
         if clean:
-            self._say(f"left as found: {count} objects of {kinds} kinds compared with before, nothing is of this run")
+            self._say(
+                f"left as found: {count} objects of {len(both)} kinds compared with before, nothing is of this run"
+            )
         for word in others[:_SHOWN]:
             self._say(f"  meanwhile, by others: {word}")
         if len(others) > _SHOWN:
             self._say(f"  and {len(others) - _SHOWN} more")
-        if self._before.unread:
-            self._say(f"  not compared, since this user may not list them: {', '.join(self._before.unread)}")
+        if unread := dict.fromkeys((*self._before.unread, *self._after.unread)):
+            self._say(f"  not compared, since they could not be listed: {', '.join(unread)}")
 
-    def _settled(self) -> Differences:
-        """The differences, once none is the run's, or the time is over. Raises ApiError."""
-        seen = Differences()
+    def _settled(self) -> tuple[list[str], Differences]:
+        """What has the run's labels, and the differences, once nothing is the run's, or the time is over.
+
+        What could be listed before, and cannot be now, gets that time, too. Raises ApiError where nothing was seen.
+        """
+        seen: tuple[list[str], Differences] | None = None
+        trouble: ApiError | None = None
 
         def look() -> bool:
-            nonlocal seen
-            seen = inventory.compare(self._before, self._picture())
-            return not seen.only(self._is_own).words
+            nonlocal seen, trouble
+            try:
+                with connect(self._guest.kubeconfig) as api:
+                    left = guests.find(api, self._guest.installation, self._guest.run_id).words
+                    self._after = inventory.take(api)
+            except ApiError as away:
+                trouble = away
+                return False
+            differences = inventory.compare(self._before, self._after)
+            seen = left, differences
+            return not (left or differences.only(self._is_own).words or set(self._after.unread) & self._before.kinds)
 
         try:
             until(look, what="the cluster to be as it was", timeout=_SETTLE_SECONDS, interval=0.5, heed_cancel=False)
         except WaitTimeout:
-            return seen
-        return seen
+            if seen is None and trouble is not None:
+                raise trouble from None
+        return seen or ([], Differences())
 
     def _is_own(self, key: Key) -> bool:
         """Whether it is the run's: in a namespace of its own or, outside of namespaces, of the operator's group or

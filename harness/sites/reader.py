@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlencode
 
 from harness.errors import ApiError, ApiServerAway
-from harness.kube.api import get
+from harness.kube.api import NAMES_ONLY, get, pages
 from harness.late import client
 from harness.sites.model import Object, Unread
 
 _PAGE = 100
-_NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 @dataclass
@@ -38,25 +35,12 @@ class Reader:
 
         Raises ApiError for any other answer, and ApiServerAway when the server went away.
         """
-        accept = _NAMES_ONLY if names_only else "application/json"
-        token = ""
-        while True:
-            asked = urlencode({**query, "limit": _PAGE, **({"continue": token} if token else {})})
-            try:
-                page: Mapping[str, Any] = get(self.api, f"{path}?{asked}", accept=accept)
-            except ApiError as refused:
-                if refused.status == HTTPStatus.GONE and token:
-                    # The list is from too long ago to go on with; the rest is from now (API concepts, "Retrieving large
-                    # results sets in chunks").
-                    token = _fresh(refused)
-                    if token:
-                        continue
-                self._note(refused, what, path)
-                return
-            yield from page.get("items") or ()
-            token = str((page.get("metadata") or {}).get("continue") or "")
-            if not token:
-                return
+        try:
+            yield from pages(
+                self.api, path, accept=NAMES_ONLY if names_only else "application/json", limit=_PAGE, **query
+            )
+        except ApiError as refused:
+            self._note(refused, what, path)
 
     def _note(self, refused: ApiError, what: str, path: str) -> None:
         if isinstance(refused, ApiServerAway) or refused.status not in (
@@ -68,14 +52,3 @@ class Reader:
         if refused.status == HTTPStatus.FORBIDDEN:
             resource = path.rstrip("/").split("/")
             self.unread.append(Unread(what=what, why=f"{refused.brief}", right=f"get, list {resource[-1]}"))
-
-
-def _fresh(refused: ApiError) -> str:
-    """The token of a 410 with which a list can go on, at the price of being from two moments."""
-    from harness.untrusted import from_json
-
-    try:
-        found = from_json(refused.body or "{}")
-        return str(found["metadata"]["continue"])
-    except (ValueError, KeyError, TypeError):
-        return ""

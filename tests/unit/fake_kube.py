@@ -29,7 +29,7 @@ _PATH = re.compile(
 
 
 class FakeKube:
-    """`stored` is plural → `namespace/name`, or the name alone → object."""
+    """`stored` is plural → `namespace/name`, or the name alone → object; of `failing` plurals, none can be listed."""
 
     def __init__(self, address: str, stored: dict[str, dict[str, Any]]) -> None:
         self.stored = stored
@@ -50,6 +50,10 @@ class FakeKube:
     def forbid(self, *rules: str) -> None:
         """Have reviews of access say no to `namespace verb resource`, with `*` for any."""
         self.stored[_REVIEWS].update(dict.fromkeys(rules))
+
+    def fail(self, plural: str, status: int, *, times: int = 1000) -> None:
+        """Have lists of a plural answered with a status, so many times."""
+        self.stored["failing"][plural] = [status] * times
 
     def put(self, plural: str, item: Mapping[str, Any]) -> None:
         """Keep an object as if somebody had made it."""
@@ -82,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, self.stored["paths"][self.path])
             return
         plural, key, query = self._asked()
+        if failing := self.stored["failing"].get(plural):
+            self._answer(failing.pop(), {"kind": "Status", "message": "conversion webhook for it failed"})
+            return
         if self.path_names_one:
             self._answer(200, self.stored[plural][key]) if key in self.stored[plural] else self._answer(404, {})
             return

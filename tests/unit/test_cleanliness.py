@@ -51,3 +51,15 @@ def test_what_is_named_after_a_cell_that_still_runs_is_its_own_matter() -> None:
 
     assert left_clean(BEFORE, after, others=["namespaces"]).verdict is Verdict.PASSED
     assert left_clean(BEFORE, after, others=["name"]).verdict is Verdict.FAILED
+
+
+def test_in_a_cluster_of_others_only_what_can_be_the_runs_counts() -> None:
+    came = {"Namespace/ci-4711", "PersistentVolume/pvc-1"}
+    after = replace(BEFORE, objects=(BEFORE.objects | came) - {"Namespace/spark-pi"})
+
+    def mine(thing: str) -> bool:
+        return "spark-operator" in thing
+
+    assert left_clean(BEFORE, after, mine=mine).verdict is Verdict.PASSED
+    left = replace(after, objects=after.objects | {"ClusterRole/spark-operator-x"})
+    assert left_clean(BEFORE, left, mine=mine).message == "left behind: ClusterRole/spark-operator-x"

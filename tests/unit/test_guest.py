@@ -316,6 +316,43 @@ def test_an_inventory_tells_what_came_went_and_changed_but_nothing_of_pods(kube:
     assert "Namespace data is gone" in inventory.compare(before, inventory.take(kube.api)).words
 
 
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
+def test_kinds_that_cannot_be_listed_are_named_and_not_compared(kube: FakeKube, tmp_path: Path, status: int) -> None:
+    """As those of an add-on whose API is down, or whose conversion webhook is."""
+    inventoried(kube)
+    kube.fail("configmaps", status)
+    found = inventory.take(kube.api)
+    assert (found.kinds, found.unread) == ({"Namespace"}, ("ConfigMap",))
+    said: list[str] = []
+    made = proof(kube, tmp_path, said)
+    kube.stored["failing"].clear()
+    assert made.leaks() == []
+    assert said == [
+        "left as found: 1 objects of 1 kinds compared with before, nothing is of this run",
+        "  not compared, since they could not be listed: ConfigMap",
+    ]
+
+
+def test_an_api_server_that_is_busy_at_the_end_is_asked_again(kube: FakeKube, tmp_path: Path) -> None:
+    inventoried(kube)
+    said: list[str] = []
+    made = proof(kube, tmp_path, said)
+    kube.fail("namespaces", 429, times=2)
+    assert made.leaks() == []
+    assert said == ["left as found: 2 objects of 2 kinds compared with before, nothing is of this run"]
+
+
+def test_an_api_server_that_stays_busy_has_proved_nothing(
+    kube: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.run.guest_proof._SETTLE_SECONDS", 0.1)
+    inventoried(kube)
+    made = proof(kube, tmp_path, [])
+    kube.fail("namespaces", 429)
+    (leak,) = made.leaks()
+    assert leak.startswith("whether the cluster of context prod is as it was could not be seen: ")
+
+
 def test_what_has_come_since_a_picture_can_be_deleted(kube: FakeKube) -> None:
     inventoried(kube)
     before = inventory.take(kube.api)

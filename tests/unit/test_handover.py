@@ -29,7 +29,8 @@ from harness.run.handover import Spare, clean, family
 from harness.run.runner import Runner
 
 EDGE = "upgrade-2.4.0-2.5.2+crds="
-PICTURE = Inventory(objects={Key(kind="Namespace", where="", name="default"): "1"})
+KINDS = frozenset({"Namespace", "ConfigMap", "Secret", "ClusterRole"})
+PICTURE = Inventory(objects={Key(kind="Namespace", where="", name="default"): "1"}, kinds=KINDS)
 LEFT = Key(kind="ClusterRole", where="", name="spark-operator-hook")
 
 
@@ -167,7 +168,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, *pictures: Inventory, undo: Callabl
 
 
 def test_a_cluster_is_clean_once_everything_in_it_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    more = Inventory(objects={**PICTURE.objects, LEFT: "1"})
+    more = Inventory(objects={**PICTURE.objects, LEFT: "1"}, kinds=KINDS)
     found, done = cleaned(monkeypatch, more, PICTURE)
     assert isinstance(found, Spare)
     assert done[0] == "end pods in a,spark-operator"
@@ -176,7 +177,7 @@ def test_a_cluster_is_clean_once_everything_in_it_is_as_before(monkeypatch: pyte
 
 
 def test_what_a_path_has_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    more = Inventory(objects={**PICTURE.objects, LEFT: "1"})
+    more = Inventory(objects={**PICTURE.objects, LEFT: "1"}, kinds=KINDS)
     assert cleaned(monkeypatch, more)[0] == "ClusterRole spark-operator-hook came"
 
 

@@ -98,6 +98,11 @@ FAULTS: list[tuple[Object, Spoil, str]] = [
         "namespaceSelector.matchExpressions[0].values is ['a']",
     ),
     (
+        WEBHOOKS,
+        lambda it: it["webhooks"][0]["namespaceSelector"]["matchExpressions"].append({"key": "team"}),
+        "namespaceSelector.matchExpressions is ",
+    ),
+    (
         DEPLOYMENT,
         lambda it: it["spec"]["template"]["spec"]["containers"][0]["args"].__setitem__(3, "--namespaces=a"),
         "runs with --namespaces=a instead of --namespaces=a,b",
@@ -124,6 +129,16 @@ HARMLESS: list[tuple[Object, Spoil]] = [
     (
         WEBHOOKS,
         lambda it: it["webhooks"][0]["namespaceSelector"]["matchExpressions"][0].update(values=["a", "b"]),
+    ),
+    (
+        WEBHOOKS,
+        # Azure writes these into each.
+        lambda it: it["webhooks"][0]["namespaceSelector"]["matchExpressions"].extend(
+            [
+                {"key": "control-plane", "operator": "NotIn", "values": ["true"]},
+                {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]},
+            ]
+        ),
     ),
     (DEPLOYMENT, lambda it: it["spec"].update(replicas=2)),
     (

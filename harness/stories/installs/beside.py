@@ -13,6 +13,7 @@ from pathlib import Path
 from harness import install_checks
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
+from harness.apps.objects import GROUP
 from harness.checks import cleanliness
 from harness.foundry import connect_clients
 from harness.kube.cluster import Cluster
@@ -58,10 +59,16 @@ class SharedRelease:
     def _left_clean(self, namespace: str) -> Finding:
         others = set(self._running) - {namespace}
         now = shared.look(self._on.cluster, self._on.installed.namespace, also=self._on.before.also)
-        finding = cleanliness.left_clean(self._on.before, now, others=others)
+        finding = cleanliness.left_clean(self._on.before, now, others=others, mine=partial(self._is_own, namespace))
         if finding.verdict is not Verdict.PASSED:
             self.clean = False
         return finding
+
+    def _is_own(self, namespace: str, thing: str) -> bool:
+        """Whether an object can be a cell's doing: in a cluster of a user's, what is named after the run's own is."""
+        kind, _, name = thing.partition("/")
+        own = (self._on.installed.name, namespace)
+        return not self._on.cluster.marks or GROUP in name or cleanliness.belongs(f"{kind}/{name}", own)
 
 
 def run_beside(run: RunContext, on: PreparedCluster, cells: Sequence[CellRun], act_of: Callable[[Cell], Act]) -> None:
