@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from harness.apps.pods import LABEL_LAUNCHED, SparkPod, observe
@@ -17,6 +19,7 @@ from harness.kube.api import listed
 from harness.kube.models import Event
 from harness.late import client
 from harness.releases import webhook
+from harness.waiting import retry
 
 GROUP = "sparkoperator.k8s.io"
 
@@ -52,7 +55,9 @@ class Objects:
 
     def create(self, manifests: Iterable[Manifest]) -> list[Mapping[str, Any]]:
         """Create objects in their order and return the custom resources as the API answered. Raises Refused."""
-        return [made for made in (self._create(manifest) for manifest in manifests) if made]
+        # Of 429, which no POST is tried again after by itself, an API server says when to come again: within seconds.
+        made = (retry(partial(self._create, it), on=(ApiError,), when=_was_busy, attempts=4) for it in manifests)
+        return [it for it in made if it]
 
     def get(self, resource: Resource, name: str) -> Mapping[str, Any] | None:
         """A custom resource, or None when it is not there."""
@@ -137,3 +142,7 @@ class Objects:
                 ) from error
             raise
         return None
+
+
+def _was_busy(error: BaseException) -> bool:
+    return isinstance(error, ApiError) and error.status == HTTPStatus.TOO_MANY_REQUESTS

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kubernetes import client
 from pod_samples import spark_pod
 
 from harness.apps import claims
 from harness.apps.applications import Course, ImagePulls, of, parse, submitted, until_end
+from harness.apps.objects import Objects
 from harness.apps.pods import LABEL_SCHEDULE, SparkPod
 from harness.apps.states import State
 from harness.errors import ApiError
@@ -209,3 +211,17 @@ def test_a_pod_that_had_no_node_when_it_was_seen_is_looked_at_while_it_leaves() 
     course.note("MODIFIED", parse(raw("RUNNING")), [waits])
     course.note("MODIFIED", parse(raw("RUNNING")), [replace(waits, node="node-1", leaving=True)])
     assert [it.node for it in course.pods.values()] == ["node-1"]
+
+
+def test_an_api_server_that_is_too_busy_for_a_create_is_asked_again() -> None:
+    answers = iter([ApiError("busy", status=429, reason="Too Many Requests"), {"kind": "SparkApplication"}])
+
+    def create(*where: Any, field_validation: str) -> Any:
+        answer = next(answers)
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
+
+    objects = Objects(client.ApiClient(), "jobs")
+    objects.custom = SimpleNamespace(create_namespaced_custom_object=create)
+    assert objects.create([{"kind": "SparkApplication", **raw()}]) == [{"kind": "SparkApplication"}]
