@@ -85,7 +85,7 @@ _TAKEN_AWAY = {
 controllers of node-lifecycle and taint-eviction, the cluster autoscaler, Karpenter."""
 
 _SHUT_DOWN = re.compile(r"node (shutdown|is shutting down)")
-_NO_ROOM = re.compile(r"Insufficient [\w.-]+|Too many pods")
+_NO_ROOM = re.compile(r"Insufficient [\w./-]+|Too many pods|no nodes available")
 _OVERCOME_SECONDS = 30.0
 """A lack of memory that lasted shorter explains nothing that came too late."""
 
@@ -221,7 +221,7 @@ def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged, *, late: boo
     others = {f"Node/{it.name}" for it in seen.nodes if it not in nodes}
     for event in seen.events:
         if event.about not in others and not _overcome(event, seen, late=late):
-            yield from _of_event(host, event)
+            yield from _of_event(host, event, late=late)
     yield from _of_pulls(seen, judged)
 
 
@@ -243,9 +243,13 @@ def _overcome(event: Event, seen: Surroundings, *, late: bool) -> bool:
     return not late and any(f"Pod/{it.name}" == event.about and it.node for it in seen.pods)
 
 
-def _of_event(host: HostSeen, event: Event) -> Iterator[Diagnosis]:
-    """What an event tells; the pod that it is about may be gone already."""
+def _of_event(host: HostSeen, event: Event, *, late: bool) -> Iterator[Diagnosis]:
+    """What an event tells; the pod that it is about may be gone already. Processors that were short explain only what
+    came too `late`.
+    """
     message = f"{event.about} says {event.reason}: {event.message}"
+    if late and event.reason == "FailedScheduling" and _NO_ROOM.search(event.message):
+        yield Diagnosis(cause=Cause.HOST_BUSY, message=message)
     starved = event.reason == "FailedScheduling" and "Insufficient memory" in event.message
     taken = _TAKEN_AWAY.get(event.reason)
     if event.about.startswith("Pod/") and taken and event.message.startswith(taken):

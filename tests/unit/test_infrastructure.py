@@ -174,6 +174,18 @@ def test_room_that_was_found_late_explains_what_came_too_late() -> None:
     assert found.cause is Cause.HOST_MEMORY
 
 
+def test_nodes_that_had_to_come_first_explain_what_came_too_late() -> None:
+    starved = an_event("FailedScheduling", "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are …")
+    placed = an_event("Scheduled", "Successfully assigned a/b to node-3")
+    slow = seen(a_pod(), events=(at(1, starved), at(180, placed)))
+    assert diagnose(HOST, slow, ["the driver exited with 1"]) is None
+    found = diagnose(HOST, slow, ["waited 300 s for COMPLETED"])
+    assert found is not None
+    assert found.cause is Cause.HOST_BUSY
+    soon = seen(a_pod(), events=(at(1, starved), at(9, placed)))
+    assert diagnose(HOST, soon, ["waited 300 s for COMPLETED"]) is None
+
+
 def placed(node: str) -> dict[str, Any]:
     it = a_pod()
     return {**it, "spec": {**it["spec"], "nodeName": node}}
