@@ -178,11 +178,26 @@ def _await_gone(api: client.ApiClient, it: Made, seconds: float) -> list[str]:
         except ApiError as refused:
             if refused.status == HTTPStatus.NOT_FOUND:
                 return True
-            raise
+            # What an API server answers while it is too busy, or does not come to an end.
+            if refused.status != HTTPStatus.TOO_MANY_REQUESTS and refused.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
         return False
 
     try:
         until(gone, what=f"{it} to be gone", timeout=seconds, heed_cancel=False)
     except WaitTimeout:
-        return [f"{it}, which is still there {seconds:.0f} s after its deletion"]
+        why = _why_kept(api, it)
+        return [f"{it}, which is still there {seconds:.0f} s after its deletion{f': {why}' if why else ''}"]
     return []
+
+
+def _why_kept(api: client.ApiClient, it: Made) -> str:
+    """What keeps an object that is being deleted, in the API server's words; empty where it says nothing."""
+    try:
+        there = get(api, it.path)
+    except ApiError as unread:
+        return unread.brief
+    conditions = (there.get("status") or {}).get("conditions") or ()
+    said = [str(one["message"]) for one in conditions if one.get("status") == "True" and one.get("message")]
+    finalizers = (there.get("metadata") or {}).get("finalizers") or ()
+    return "; ".join(said) or (f"it waits for {', '.join(finalizers)}" if finalizers else "")

@@ -322,7 +322,8 @@ def test_kinds_that_cannot_be_listed_are_named_and_not_compared(kube: FakeKube, 
     inventoried(kube)
     kube.fail("configmaps", status)
     found = inventory.take(kube.api)
-    assert (found.kinds, found.unread) == ({"Namespace"}, ("ConfigMap",))
+    assert found.kinds == {"Namespace"}
+    assert found.unread == ("ConfigMap",)
     said: list[str] = []
     made = proof(kube, tmp_path, said)
     kube.stored["failing"].clear()
@@ -388,6 +389,17 @@ def test_applications_of_others_come_and_go_with_these(kube: FakeKube, tmp_path:
     assert is_own(
         inventory.Key(kind="CustomResourceDefinition", where="", name="sparkapplications.sparkoperator.k8s.io")
     )
+
+
+def test_what_keeps_a_namespace_is_told(kube: FakeKube) -> None:
+    """As where the API of an add-on is down: no namespace of the cluster can be deleted any more."""
+    said = "Discovery failed for some groups, 1 failing: metrics.k8s.io/v1beta1: stale GroupVersion discovery"
+    condition = {"type": "NamespaceDeletionDiscoveryFailure", "status": "True", "message": said}
+    kube.put("namespaces", {**labelled("spark-pi"), "status": {"conditions": [condition]}})
+    found = guest.find(kube.api, OURS, RUN)
+    kube.stored["failing"]["DELETE"] = True
+    (left,) = guest.remove(kube.api, found, uninstall=lambda name, space: None, seconds=0.1)
+    assert left.endswith(f"after its deletion: {said}")
 
 
 def test_the_proof_names_what_is_left_of_the_run(
