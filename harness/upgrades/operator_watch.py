@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any
 
 from harness.errors import ApiError, WaitTimeout
 from harness.kube import reading
 from harness.kube.cluster import Cluster
+from harness.kube.models import Container, Pod
 from harness.kube.watching import watch_until
 from harness.late import client
+from harness.releases.serving import is_own_container
 
 NO_LEADER = "no leader"
 NO_ELECTION = "no election, while one controller took the place of another"
@@ -25,6 +28,9 @@ NO_ELECTION = "no election, while one controller took the place of another"
 _DAY = 86400.0
 _WINDOW = 2
 """Seconds within which the watches hear that they are over."""
+
+_SAME_TIME = timedelta(seconds=2)
+"""What clocks may differ by and count as one: as much as can be told from two answers."""
 
 _GROUP = "sparkoperator.k8s.io"
 
@@ -128,9 +134,11 @@ class OperatorWatcher:
         self._pods: dict[str, PodLife] = {}
         self._known: dict[str, str] = {}
         self._watching: list[Future[str]] = []
+        self._ahead = timedelta()
 
     def start(self) -> None:
         """Begin to watch."""
+        self._ahead = self._clock_ahead()
         custom = "list_cluster_custom_object", "list_namespaced_custom_object"
         own = {"namespace": self._namespace}
         self._watch(client.CoreV1Api, "list_namespaced_pod", self._pod, **own)
@@ -224,6 +232,21 @@ class OperatorWatcher:
 
         self._watching.append(self._pool.submit(watch))
 
+    def _clock_ahead(self) -> timedelta:
+        """How far the cluster's clock, by which pods are made and leases held, is ahead of this machine's; zero where
+        they agree, or the API server does not answer, which the watches will tell.
+        """
+        began = datetime.now(UTC)
+        try:
+            with self._cluster.api_client() as api:
+                answer: Any = client.VersionApi(api).get_code(_preload_content=False)
+        except ApiError:
+            return timedelta()
+        # The answer's Date is cut to the second.
+        here = began + (datetime.now(UTC) - began) / 2
+        ahead = parsedate_to_datetime(answer.headers["Date"]) + timedelta(seconds=0.5) - here
+        return ahead if abs(ahead) > _SAME_TIME else timedelta()
+
     def _say(self, kind: str, name: str, what: str) -> None:
         """Note a change; what is as it was is not one."""
         key = f"{kind}/{name}"
@@ -233,7 +256,7 @@ class OperatorWatcher:
 
     def _pod(self, event: str, item: Mapping[str, Any]) -> None:
         pod = reading.pod(item)
-        image = pod.containers[0].image if pod.containers else ""
+        image = next((it.image for it in _by_likeness(pod)), "")
         now = datetime.now(UTC)
         gone = now if event == "DELETED" else None
         known = self._pods.get(pod.name)
@@ -241,7 +264,7 @@ class OperatorWatcher:
         self._pods[pod.name] = PodLife(
             name=pod.name,
             image=image,
-            created=pod.created,
+            created=pod.created - self._ahead,
             leaving=leaving,
             gone=gone,
             ready=(known.ready if known else None) or (now if pod.ready else None),
@@ -257,7 +280,9 @@ class OperatorWatcher:
     def _lease(self, event: str, item: Mapping[str, Any]) -> None:
         now = datetime.now(UTC)
         lease = reading.lease(item, "", now)
-        name, holder, renewed = lease.name, lease.holder, lease.renewed or now
+        name, holder = lease.name, lease.holder
+        renewed = lease.renewed - self._ahead if lease.renewed else now
+        acquired = lease.acquired - self._ahead if lease.acquired else now
         last = next((it for it in reversed(self._leases) if it.lease == name), None)
         self._say("Lease", name, "gone" if event == "DELETED" else f"held by {holder or 'nobody'}")
         if last is not None and last.pod == holder:
@@ -265,9 +290,7 @@ class OperatorWatcher:
                 at=last.at, renewed=renewed, lease=name, pod=holder, image=last.image or self._image(holder)
             )
             return
-        self._leases.append(
-            LeaseHeld(at=lease.acquired or now, renewed=renewed, lease=name, pod=holder, image=self._image(holder))
-        )
+        self._leases.append(LeaseHeld(at=acquired, renewed=renewed, lease=name, pod=holder, image=self._image(holder)))
 
     def _image(self, pod: str) -> str:
         known = self._pods.get(pod)
@@ -337,6 +360,11 @@ def _end_of(held: LeaseHeld, pods: Mapping[str, PodLife]) -> datetime:
     life = pods.get(held.pod)
     ends = (held.renewed, life.leaving, life.gone) if life else (held.renewed,)
     return min(it for it in ends if it)
+
+
+def _by_likeness(pod: Pod) -> list[Container]:
+    """The containers of a pod, the operator's own first: a mesh puts its own before it."""
+    return sorted(pod.containers, key=lambda it: (it.init, not is_own_container(it.name)))
 
 
 def _restarted(count: int) -> str:

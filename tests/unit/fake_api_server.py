@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,10 @@ class _Handler(BaseHTTPRequestHandler):
     objects: Objects
     answers: Mapping[str, Answer]
     changed: list[tuple[str, Any]]
+    clock_ahead: float
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.clock_ahead)
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
@@ -84,11 +89,17 @@ def api_server(
     objects: Objects,
     answers: Mapping[str, Answer] | None = None,
     changed: list[tuple[str, Any]] | None = None,
+    clock_ahead: float = 0.0,
 ) -> Iterator[Cluster]:
     """A cluster of that server, whose kubeconfig is in `folder`. `answers` are given for other plurals instead; path
-    and body of each patch, and each deletion, come into `changed`.
+    and body of each patch, and each deletion, come into `changed`. Its clock may be so many seconds ahead.
     """
-    given = {"objects": objects, "answers": answers or {}, "changed": [] if changed is None else changed}
+    given = {
+        "objects": objects,
+        "answers": answers or {},
+        "changed": [] if changed is None else changed,
+        "clock_ahead": clock_ahead,
+    }
     handler = type("Handler", (_Handler,), given)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_api_server import api_server
 
 from harness.upgrades.operator_watch import (
     LeaseHeld,
@@ -173,3 +175,39 @@ def test_a_new_leader_is_told_with_the_time_for_which_it_has_led() -> None:
     assert watcher.led(began) == 0
     lead("new", 7)
     assert 7 <= watcher.led(began) < 9
+
+
+def test_the_image_is_the_operators_whatever_a_mesh_puts_before_it() -> None:
+    watcher = OperatorWatcher(cluster=None, namespace="it")  # type: ignore[arg-type]
+    proxy = {"name": "istio-proxy", "image": "proxy:1"}
+    own = {"name": "spark-operator-controller", "image": "it:1"}
+    pod = {
+        "metadata": {"name": "old", "uid": "1", "creationTimestamp": "2026-01-01T11:00:00Z"},
+        "spec": {"initContainers": [{"name": "istio-init", "image": "init:1"}], "containers": [proxy, own]},
+    }
+    watcher._pod("ADDED", pod)
+    assert watcher._pods["old"].image == "it:1"
+
+
+@pytest.mark.parametrize("seconds", [-30, 30])
+def test_a_cluster_with_another_clock_has_its_times_put_right(tmp_path: Path, seconds: int) -> None:
+    ahead = timedelta(seconds=seconds)
+    with api_server(tmp_path, {}, {"": (200, "{}")}, clock_ahead=seconds) as cluster:
+        watcher = OperatorWatcher(cluster=cluster, namespace="it")
+        watcher._ahead = watcher._clock_ahead()
+    assert abs(watcher._ahead - ahead) < timedelta(seconds=2)
+    for name, created, led in (("old", at(-100), at(-90)), ("new", at(2), at(20))):
+        stamp = (created + ahead).replace(microsecond=0).isoformat()
+        watcher._pod("ADDED", {"metadata": {"name": name, "uid": name, "creationTimestamp": stamp}})
+        since = (led + ahead).isoformat()
+        spec = {"holderIdentity": f"{name}_1", "acquireTime": since, "renewTime": since}
+        watcher._lease("ADDED", {"metadata": {"name": LOCK}, "spec": spec})
+    gap = watcher.seen(BEGAN).gap
+    assert gap is not None
+    assert abs(gap - 110) < 1
+
+
+def test_clocks_that_agree_are_left_alone(tmp_path: Path) -> None:
+    with api_server(tmp_path, {}, {"": (200, "{}")}) as cluster:
+        assert OperatorWatcher(cluster=cluster, namespace="it")._clock_ahead() == timedelta()
+    assert OperatorWatcher(cluster=cluster, namespace="it")._clock_ahead() == timedelta(), "it is away"
