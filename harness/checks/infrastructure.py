@@ -27,6 +27,7 @@ class Cause(StrEnum):
 
     DISK_FULL = "disk-full"
     HOST_MEMORY = "host-memory"
+    LOGIN_REFUSED = "login-refused"
     NODE_LOST = "node-lost"
     REGISTRY_BUSY = "registry-busy"
     REGISTRY_FAILING = "registry-failing"
@@ -70,6 +71,7 @@ _NEXT = {
     Cause.OWN_LOAD: "this is a mistake of the harness, which must start no more than the host can bear: please report "
     "it, with results.json; until it is mended, lower `processors` in harness.toml, or use --jobs 1",
     Cause.HOST_BUSY: "let nothing else work beside, or run less at a time (--jobs 1, `processors` in harness.toml)",
+    Cause.LOGIN_REFUSED: "log in again as you do for kubectl, with a login that lasts for the whole run",
     Cause.NODE_LOST: "see the node's log in the evidence, and the host's own",
     Cause.CLUSTER_NOT_CREATED: "see create.log and the node's log in the evidence",
 }
@@ -184,6 +186,11 @@ def node_lost(host: HostSeen, said: str) -> Diagnosis:
         if found
         else Diagnosis(cause=Cause.NODE_LOST, message=silent)
     )
+
+
+def login_refused(said: str) -> Diagnosis:
+    """The API server does not take the login any more, or not for a look around; `said` is its answer."""
+    return Diagnosis(cause=Cause.LOGIN_REFUSED, message=f"the cluster does not let this login look around: {said}")
 
 
 def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:

@@ -42,6 +42,8 @@ def diagnose(
     try:
         around = surroundings.look(cluster, namespaces)
     except ApiError as away:
+        if away.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return infrastructure.login_refused(away.message)
         return infrastructure.node_lost(host, str(away))
     source = resources.source
     mirrored = source.mirrors.mirrors if source.kind == "mirror" else ()

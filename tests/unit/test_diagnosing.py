@@ -131,3 +131,19 @@ def test_of_an_older_cluster_only_what_came_since_counts(monkeypatch: pytest.Mon
     found = surroundings.look(cast(Any, SimpleNamespace(api_client=lambda: nullcontext())), ["jobs"])
     assert [it.time for it in found.events] == ["2026-12-01T10:30:00Z"]
     assert ("events", "default involvedObject.kind=Node") in asked
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(401, Cause.LOGIN_REFUSED), (403, Cause.LOGIN_REFUSED), (500, Cause.NODE_LOST)]
+)
+def test_a_login_that_expired_during_the_run_is_no_lost_node(
+    monkeypatch: pytest.MonkeyPatch, status: int, cause: Cause
+) -> None:
+    def look(cluster: object, namespaces: object) -> None:
+        raise ApiError(f"the API server answered {status} to GET /api/v1/nodes", status=status)
+
+    monkeypatch.setattr(surroundings, "look", look)
+    found = diagnosing.diagnose([LATE], HOST, resources(), cluster=cast(Any, "a cluster"))
+    assert found is not None
+    assert found.cause is cause
+    assert str(status) in found.finding().message
