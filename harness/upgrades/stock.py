@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.apps.objects import GROUP, RESOURCES
 from harness.errors import ApiError
+from harness.kube import others
 from harness.kube.api import get, listed
 from harness.kube.cluster import Cluster
 from harness.late import client
@@ -100,7 +101,7 @@ def _refusal(custom: Any, version: str, plural: str, namespace: str, body: Mappi
         )
     except ApiError as refused:
         said = refused.said
-        if "admission webhook" in said or webhook.not_asked(said):
+        if "admission webhook" in said or webhook.not_asked(said) or others.word(said):
             return ""
         if refused.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
             return said
