@@ -17,7 +17,7 @@ def lines(target: Target, seen: Seen, intent: Intent, *, installation: str, clea
     """The plan. `clean` is the command that removes what a run leaves that is killed."""
     environment = target.environment
     yield f"the cluster: {target.words}, Kubernetes {environment.kubernetes} ({environment.distribution})"
-    yield f"  nodes that take pods: {', '.join(target.nodes)}"
+    yield f"  nodes that take pods: {', '.join(target.nodes) or 'none at this moment'}"
     for it in described(seen):
         yield f"  stays untouched: the operator in {it}"
     yield f"  made for the run: namespaces {', '.join(intent.namespaces)}"

@@ -46,7 +46,7 @@ _CLUSTER: Rules = (
     ("apiextensions.k8s.io", "customresourcedefinitions", _ALL),
     ("rbac.authorization.k8s.io", "clusterroles", _GRANT),
     ("rbac.authorization.k8s.io", "clusterrolebindings", _MAKE),
-    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", _MAKE),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", (*_MAKE, "watch")),
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", _MAKE),
     ("coordination.k8s.io", "leases", ("list",)),
     ("scheduling.k8s.io", "priorityclasses", ("list",)),
@@ -55,8 +55,8 @@ _CLUSTER: Rules = (
     ("rbac.authorization.k8s.io", "roles", ("list",)),
     ("rbac.authorization.k8s.io", "rolebindings", ("list",)),
     (_SPARK, "sparkapplications", ("list", "watch")),
-    (_SPARK, "scheduledsparkapplications", ("list",)),
-    (_SPARK, "sparkconnects", ("list",)),
+    (_SPARK, "scheduledsparkapplications", ("list", "watch")),
+    (_SPARK, "sparkconnects", ("list", "watch")),
 )
 """Outside of namespaces, or in all of them: what the chart makes, and what is looked at beforehand."""
 
@@ -74,7 +74,7 @@ _HOME: Rules = (
     ("apps", "replicasets", _READ),
     ("batch", "jobs", _MAKE),
     ("policy", "poddisruptionbudgets", _MAKE),
-    ("coordination.k8s.io", "leases", _READ),
+    ("coordination.k8s.io", "leases", _WATCH),
     ("rbac.authorization.k8s.io", "roles", _GRANT),
     ("rbac.authorization.k8s.io", "rolebindings", _MAKE),
 )

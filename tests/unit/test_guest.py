@@ -478,3 +478,16 @@ def test_ledgers_and_cleans_of_this_machine_name_the_cluster_and_leave_it_alone(
     told = clean_stale(cache.settings)
     assert any("harness clean --context prod" in it for it in told)
     assert len(stale_ledgers(ledger_folder(cache.settings))) == 1
+
+
+def test_what_an_upgrade_watches_is_among_the_rights() -> None:
+    wanted = rights.needed("spark-operator", ["spark-pi"])
+    for group, resource, namespace in (
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", ""),
+        ("apiextensions.k8s.io", "customresourcedefinitions", ""),
+        ("sparkoperator.k8s.io", "scheduledsparkapplications", ""),
+        ("sparkoperator.k8s.io", "sparkconnects", ""),
+        ("coordination.k8s.io", "leases", "spark-operator"),
+        ("", "pods", "spark-operator"),
+    ):
+        assert rights.Right(namespace=namespace, group=group, resource=resource, verb="watch") in wanted
