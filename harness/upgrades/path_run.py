@@ -221,7 +221,7 @@ class PathRun:
                     pool, lambda: permissions.change(rights_before, permissions.look(self.cluster, namespace))
                 )
                 orphans = _later(pool, lambda: self._orphans(here, target, objects_before))
-                unfit = _later(pool, lambda: stock.unfit(self.cluster))
+                unfit = _later(pool, lambda: stock.unfit(self.cluster, target.job_namespaces))
                 old = _later(pool, lambda: self._still_there(namespace, pods_before))
         finally:
             watcher.stop()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.apps import samples, states
-from harness.apps.objects import APPLICATION, GROUP, RESOURCES
+from harness.apps.objects import APPLICATION, GROUP, RESOURCES, Resource
 from harness.apps.states import TERMINAL, State
 from harness.errors import ApiError, HarnessError, ReleaseError, WaitTimeout
 from harness.kube.api import listed
@@ -94,15 +94,15 @@ class _Reinstall:
         it = self._installed
         manifest = ways.of(it.way).objects(On(cluster=self._cluster, programs=self._programs), it)
         with self._cluster.api_client() as api:
-            before, count = _submissions(api), _custom_resources(api)
+            before, count = self._submissions(api), self._custom_resources(api)
             removed = self._phase("uninstall", lambda: _words_of(self._uninstall))
             left = self._left(api, manifest)
-            kept = _custom_resources(api)
+            kept = self._custom_resources(api)
             installed = self._phase("install", lambda: _words_of(self._install))
             state = error = ""
             if not installed:
                 state, error = self._phase("application", lambda: one_application.run(api, rendering, _NAME))
-            after = _submissions(api)
+            after = self._submissions(api)
         ended = {uid: facts for uid, facts in before.items() if facts[1] in TERMINAL}
         rerun = tuple(facts[0] for uid, facts in ended.items() if uid in after and after[uid] != facts)
         return ReinstallSeen(
@@ -117,6 +117,37 @@ class _Reinstall:
             error=error,
             seconds=dict(self._seconds),
         )
+
+    def _submissions(self, api: client.ApiClient) -> dict[str, tuple[str, State, str, int]]:
+        """Of each SparkApplication by its UID: where it is, its state, its submission id and its attempts."""
+        found = {}
+        for item in self._own(api, APPLICATION):
+            meta, status = item["metadata"], item.get("status") or {}
+            found[meta["uid"]] = (
+                f"{meta['namespace']}/{meta['name']}",
+                states.read(status),
+                str(status.get("submissionID", "")),
+                int(status.get("executionAttempts", 0)),
+            )
+        return found
+
+    def _custom_resources(self, api: client.ApiClient) -> int:
+        """How many of the operator's custom resources there are; of a kind whose CRD is missing there are none."""
+        count = 0
+        for resource in RESOURCES:
+            try:
+                count += len(self._own(api, resource))
+            except ApiError as unknown:
+                if unknown.status != HTTPStatus.NOT_FOUND:
+                    raise
+        return count
+
+    def _own(self, api: client.ApiClient, resource: Resource) -> list[dict[str, Any]]:
+        """All of a kind; in a cluster of a user's, where others have theirs, those in the run's namespaces."""
+        custom: Any = client.CustomObjectsApi(api)
+        items = listed(custom.list_cluster_custom_object, GROUP, resource.version, resource.plural)
+        spaces = self._installed.job_namespaces
+        return [it for it in items if not self._cluster.marks or it["metadata"]["namespace"] in spaces]
 
     def _phase(self, name: str, act: Callable[[], T]) -> T:
         started = time.monotonic()
@@ -165,43 +196,3 @@ def _words_of(act: Callable[[], None]) -> str:
     except ReleaseError as error:
         return error.message
     return ""
-
-
-def _submissions(api: client.ApiClient) -> dict[str, tuple[str, State, str, int]]:
-    """Of each SparkApplication by its UID: where it is, its state, its submission id and its attempts."""
-    custom: Any = client.CustomObjectsApi(api)
-    found = {}
-    for item in listed(
-        custom.list_cluster_custom_object,
-        GROUP,
-        APPLICATION.version,
-        APPLICATION.plural,
-    ):
-        meta, status = item["metadata"], item.get("status") or {}
-        found[meta["uid"]] = (
-            f"{meta['namespace']}/{meta['name']}",
-            states.read(status),
-            str(status.get("submissionID", "")),
-            int(status.get("executionAttempts", 0)),
-        )
-    return found
-
-
-def _custom_resources(api: client.ApiClient) -> int:
-    """How many of the operator's custom resources there are; of a kind whose CRD is missing there are none."""
-    custom: Any = client.CustomObjectsApi(api)
-    count = 0
-    for resource in RESOURCES:
-        try:
-            count += len(
-                listed(
-                    custom.list_cluster_custom_object,
-                    GROUP,
-                    resource.version,
-                    resource.plural,
-                )
-            )
-        except ApiError as unknown:
-            if unknown.status != HTTPStatus.NOT_FOUND:
-                raise
-    return count

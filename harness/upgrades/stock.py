@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -63,9 +63,10 @@ def records_of_helm(cluster: Cluster, name: str, namespace: str) -> tuple[str, .
     return tuple(f"Secret/{namespace}/{it['metadata']['name']}" for it in secrets)
 
 
-def unfit(cluster: Cluster) -> dict[str, str]:
+def unfit(cluster: Cluster, namespaces: Collection[str] = ()) -> dict[str, str]:
     """The stored objects of the operator that the schema in the cluster refuses today, with the API server's words.
 
+    In a cluster of a user's only those of these namespaces, the run's, are tried.
     Asked by a dry-run create of a copy: an update would be spared the rules for what it does not touch. A refusal by
     the webhook is no matter of the schema, and is left out. Raises what the API client raises.
     """
@@ -81,6 +82,8 @@ def unfit(cluster: Cluster) -> dict[str, str]:
                 raise
             for item in items:
                 where, name = item["metadata"]["namespace"], item["metadata"]["name"]
+                if cluster.marks and where not in namespaces:
+                    continue
                 said = _refusal(custom, resource.version, resource.plural, where, _copy(item))
                 if said:
                     found[f"{resource.kind}/{where}/{name}"] = said

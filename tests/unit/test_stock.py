@@ -41,3 +41,19 @@ def test_what_policies_of_a_cluster_refuse_is_no_fault_of_the_new_crds(status: i
 
     custom = SimpleNamespace(create_namespaced_custom_object=create)
     assert stock._refusal(custom, "v1beta2", "sparkapplications", "etl", {}) == (said if told else "")
+
+
+def test_in_a_cluster_of_a_users_the_stored_applications_of_others_are_not_tried() -> None:
+    with fake_kube() as kube:
+        for where in ("production", "running-apps"):
+            kube.put("sparkapplications", {"metadata": {"name": "etl", "namespace": where}, "spec": {}})
+        tried: dict[bool, set[str]] = {}
+        for guest in (True, False):
+            marks = {"spark-operator-harness.run": "r"} if guest else {}
+            cluster = cast(Any, SimpleNamespace(api_client=lambda: kube.api, marks=marks))
+            assert stock.unfit(cluster, ["running-apps"]) == {}
+            made = {key for key in kube.stored["sparkapplications"] if not key.endswith("/etl")}
+            tried[guest] = {key.partition("/")[0] for key in made}
+            for key in made:
+                del kube.stored["sparkapplications"][key]
+        assert tried == {True: {"running-apps"}, False: {"production", "running-apps"}}
