@@ -344,6 +344,7 @@ def test_only_what_may_pass_is_tried_again() -> None:
         Cause.DISK_FULL,
         Cause.REGISTRY_BUSY,
         Cause.PULL_SETTINGS,
+        Cause.LOGIN_REFUSED,
         Cause.NOT_RECOGNISED,
     }
 
