@@ -32,11 +32,18 @@ def namespaces_active(observed: ObservedOperator) -> Finding:
 
 
 def clocks_agree(observed: ObservedOperator) -> Finding:
-    """No node's clock is ahead of this machine's, by which ages of leases are judged."""
+    """No node's clock is ahead of this machine's, by which ages of leases are judged, and the API server's is the same.
+
+    By that, objects are made; what is asked for here, and when, is known by this machine's.
+    """
     name = "clocks-agree"
     if isinstance(observed.footing, Unseen):
         return errored(name, observed.footing.reason)
     ahead = {node: by for node, by in observed.footing.ahead.items() if by > _AHEAD_SECONDS}
+    server = observed.footing.server_ahead
+    if abs(server) > _AHEAD_SECONDS:
+        which = f"the API server's is {abs(server):.0f} s {'ahead' if server > 0 else 'behind'}"
+        return errored(name, f"clocks differ from this machine's, so that ages and times prove nothing: {which}")
     if ahead:
         message = ", ".join(f"that of node {node} is {by:.0f} s ahead" for node, by in ahead.items())
         return errored(name, f"clocks differ from this machine's, so that ages and times prove nothing: {message}")

@@ -6,7 +6,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 from harness.errors import ApiError, HarnessError
 from harness.kube import reading
@@ -22,11 +24,12 @@ class Footing:
     """`namespaces` → phase (`Active`, `Terminating`, `gone`), with the reason where there is one.
 
     `ahead` is node → how many seconds from now, by this machine's clock, it says that it renewed its Lease: below zero
-    for one whose clock agrees.
+    for one whose clock agrees. `server_ahead` is the same of the API server's own answers, below zero for one behind.
     """
 
     namespaces: Mapping[str, str]
     ahead: Mapping[str, float]
+    server_ahead: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,17 @@ def look(api: client.ApiClient, namespaces: Iterable[str]) -> Footing:
     return Footing(
         namespaces={it: _phase(core, it) for it in namespaces},
         ahead={node: (at - now).total_seconds() for node, at in renewed.items() if at},
+        server_ahead=clock_ahead(api).total_seconds(),
     )
+
+
+def clock_ahead(api: client.ApiClient) -> timedelta:
+    """How far the API server's clock is ahead of this machine's, to a second or so. Raises ApiError."""
+    began = datetime.now(UTC)
+    answer: Any = client.VersionApi(api).get_code(_preload_content=False)
+    here = began + (datetime.now(UTC) - began) / 2
+    # The Date of an answer is cut to the second.
+    return parsedate_to_datetime(answer.headers["Date"]) + timedelta(seconds=0.5) - here
 
 
 def _phase(core: client.CoreV1Api, name: str) -> str:

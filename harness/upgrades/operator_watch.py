@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +18,7 @@ from harness.kube.cluster import Cluster
 from harness.kube.models import Container, Pod
 from harness.kube.watching import watch_until
 from harness.late import client
+from harness.releases import footing
 from harness.releases.serving import is_own_container
 
 NO_LEADER = "no leader"
@@ -236,15 +236,11 @@ class OperatorWatcher:
         """How far the cluster's clock, by which pods are made and leases held, is ahead of this machine's; zero where
         they agree, or the API server does not answer, which the watches will tell.
         """
-        began = datetime.now(UTC)
         try:
             with self._cluster.api_client() as api:
-                answer: Any = client.VersionApi(api).get_code(_preload_content=False)
+                ahead = footing.clock_ahead(api)
         except ApiError:
             return timedelta()
-        # The answer's Date is cut to the second.
-        here = began + (datetime.now(UTC) - began) / 2
-        ahead = parsedate_to_datetime(answer.headers["Date"]) + timedelta(seconds=0.5) - here
         return ahead if abs(ahead) > _SAME_TIME else timedelta()
 
     def _say(self, kind: str, name: str, what: str) -> None:

@@ -85,3 +85,16 @@ def test_the_pace_is_that_of_every_dry_run(tmp_path: Path) -> None:
         pace = watch.pace()
     assert pace.asked == (2.0, 1.0)
     assert [0 < it < 10 for it in pace.plain] == [True]
+
+
+@pytest.mark.parametrize(("ahead", "says"), [(40.0, "is 40 s ahead"), (-40.0, "is 40 s behind"), (-3.0, "")])
+def test_an_api_server_with_another_clock_proves_nothing(ahead: float, says: str) -> None:
+    found = checks.clocks_agree(operator(footing=Footing(namespaces={}, ahead={}, server_ahead=ahead)))
+    assert (found.verdict is Verdict.ERROR) is bool(says)
+    assert says in found.message
+
+
+@pytest.mark.parametrize("seconds", [-40, 0, 40])
+def test_the_api_servers_clock_is_read_from_its_answers(tmp_path: Path, seconds: int) -> None:
+    with api_server(tmp_path, {}, clock_ahead=seconds) as cluster, cluster.api_client() as api:
+        assert abs(footing.look(api, []).server_ahead - seconds) < 2
