@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import pytest
+from pod_samples import spark_pod
+
 from harness.apps.pods import amount
 from harness.apps.samples import Sizes
+from harness.stories.installs.scenarios import custom_resources
 from harness.stories.installs.scenarios.custom_resources import expected, sizes_for
+from harness.verdicts import Verdict
 
 SIZES = Sizes(coreRequest="150m", coreLimit="700m", memory="640m", memoryOverhead="300m")
 
@@ -31,3 +36,22 @@ def test_a_memory_limit_is_asked_for_only_where_the_crd_knows_it() -> None:
     old = sizes_for(lambda field: field != "spec.executor.memoryLimit")
     assert old["executor"].memoryLimit == ""
     assert expected(old["executor"])["limits.memory"] == expected(old["executor"])["requests.memory"]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "verdict"),
+    [
+        ('{"input":{"containers":[]},"output":{"containers":[]},"modified":true}', Verdict.UNAVAILABLE),
+        ('{"input":{"containers":[]},"output":{"containers":[]},"modified":false}', Verdict.FAILED),
+        ("", Verdict.FAILED),
+    ],
+)
+def test_sizes_that_autopilot_changed_prove_nothing(annotation: str, verdict: Verdict) -> None:
+    pod = spark_pod(
+        annotations={"autopilot.gke.io/resource-adjustment": annotation},
+        requests={"cpu": "250m", "memory": "1Gi"},
+        limits={"cpu": "250m", "memory": "1Gi"},
+    )
+    found = custom_resources._specified("driver", [pod], expected(SIZES))
+    assert found.verdict is verdict
+    assert "requests.cpu 250m instead of" in found.message

@@ -13,9 +13,12 @@ from harness.apps.objects import Objects
 from harness.apps.pods import SparkPod, amount, by_role, java_memory
 from harness.apps.trial import trial
 from harness.matrix.model import Scenario
-from harness.verdicts import Finding, failed, passed
+from harness.verdicts import Finding, failed, passed, unavailable
 
 _VALUES = samples.chart_values()
+
+_AUTOPILOT = "autopilot.gke.io/resource-adjustment"
+"""GKE Autopilot's annotation of what it does about the sizes of a pod: JSON, with `modified` where they are others."""
 
 SCENARIO = Scenario(
     name="custom-resources",
@@ -76,7 +79,7 @@ def _specified(role: str, pods: list[SparkPod], wanted: dict[str, Decimal]) -> F
         | {f"limits.{k}": v for k, v in pod.main.limits.items()}
         for pod in pods
     }
-    return _compare(f"{role}-resources", f"the {role}'s specification", shown, wanted)
+    return _compare(f"{role}-resources", f"the {role}'s specification", shown, wanted, _adjusted(pods))
 
 
 def _allocated(role: str, pods: list[SparkPod], wanted: dict[str, Decimal]) -> Finding:
@@ -85,10 +88,19 @@ def _allocated(role: str, pods: list[SparkPod], wanted: dict[str, Decimal]) -> F
         f"what the kubelet gave the {role}",
         {p.name: dict(p.main.allocated) for p in pods},
         wanted,
+        _adjusted(pods),
     )
 
 
-def _compare(check: str, what: str, shown: dict[str, dict[str, str]], wanted: dict[str, Decimal]) -> Finding:
+def _adjusted(pods: list[SparkPod]) -> str:
+    """That GKE Autopilot gave pods other sizes than they asked for, in words; empty where it did not."""
+    names = [it.name for it in pods if '"modified":true' in it.annotations.get(_AUTOPILOT, "").replace(" ", "")]
+    return f"GKE Autopilot changed what {', '.join(names)} asked for" if names else ""
+
+
+def _compare(
+    check: str, what: str, shown: dict[str, dict[str, str]], wanted: dict[str, Decimal], adjusted: str
+) -> Finding:
     readable = {key: str(value) for key, value in wanted.items()}
     if not shown:
         return failed(check, f"{what} was not seen: there was no pod", wanted=readable)
@@ -98,6 +110,8 @@ def _compare(check: str, what: str, shown: dict[str, dict[str, str]], wanted: di
         for key, value in wanted.items()
         if key not in found or amount(found[key]) != value
     ]
+    if wrong and adjusted:
+        return unavailable(check, f"{adjusted}: {'; '.join(wrong)}", seen=shown, wanted=readable)
     if wrong:
         return failed(check, f"{what} differs: {'; '.join(wrong)}", seen=shown, wanted=readable)
     (first, *_) = shown.values()
