@@ -24,6 +24,9 @@ SUCCESS = (State.SUBMITTED, State.RUNNING, State.COMPLETED)
 
 SUCCESS_EVENTS = ("SparkApplicationSubmitted", "SparkDriverRunning", "SparkDriverCompleted")
 
+REWRITTEN = "same_image_elsewhere"
+"""Evidence of pods that are wrong only in that their image, of the same name and tag, is from another registry."""
+
 _EVENTS_SECONDS = 15.0
 """How long after the last state an event may come: client-go's recorder sends them behind the operator's back, and
 tries again up to twelve times, ten seconds apart, where the API server does not answer (tools/record, event.go)."""
@@ -77,8 +80,9 @@ def pods(
     """
     known = list(seen)
     drivers, workers = by_role(known, "driver"), by_role(known, "executor")
-    evidence = {"pods": [facts(pod) for pod in known]}
+    evidence: dict[str, Any] = {"pods": [facts(pod) for pod in known]}
     problems = []
+    elsewhere = 0
     if len(drivers) != 1:
         problems.append(f"{len(drivers)} driver pods instead of 1")
     if len(workers) != executors:
@@ -86,6 +90,7 @@ def pods(
     for pod in (*drivers, *workers):
         if pod.image != image:
             problems.append(f"{pod.name} has the image {pod.image} instead of {image}")
+            elsewhere += pod.image.endswith(f"/{image.partition('/')[2]}")
         if pod.service_account != service_account:
             problems.append(f"{pod.name} runs as {pod.service_account} instead of {service_account}")
         if not pod.node:
@@ -93,6 +98,7 @@ def pods(
         if owned and not pod.owners:
             problems.append(f"{pod.name} has no owner")
     if problems:
+        evidence |= {REWRITTEN: True} if elsewhere == len(problems) else {}
         return failed("pods", "; ".join(problems), **evidence)
     nodes = ", ".join(sorted({pod.node for pod in known}))
     return passed("pods", f"a driver and {executors} executor(s) of {image} ran on {nodes}", **evidence)

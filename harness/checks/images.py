@@ -31,6 +31,14 @@ def references(observed: ObservedOperator) -> Finding:
     asked = {container.image for _, container in _own(observed.pods)}
     if not asked:
         return errored(name, f"there is no container in the namespace {observed.namespace} to look at")
+    templates = _templates(observed)
+    if wanted in templates and asked.isdisjoint(templates):
+        return errored(
+            name,
+            f"the Deployments name {', '.join(sorted(templates))} and their pods {', '.join(sorted(asked))}: "
+            "something in this cluster rewrites the images of pods",
+            images=sorted(asked),
+        )
     elsewhere = sorted(image for image in asked if _registry(image) not in allowed)
     if elsewhere:
         return failed(
@@ -45,6 +53,12 @@ def references(observed: ObservedOperator) -> Finding:
             images=sorted(asked),
         )
     return passed(name, f"all containers ask {' and '.join(sorted(allowed))}", images=sorted(asked))
+
+
+def _templates(observed: ObservedOperator) -> frozenset[str]:
+    """What the operator's own containers ask for in the templates of its Deployments."""
+    deployments = () if isinstance(observed.deployments, Unseen) else observed.deployments
+    return frozenset(image for it in deployments for name, image in it.images.items() if is_own_container(name))
 
 
 def digests(observed: ObservedOperator, resolve: Resolve) -> Finding:

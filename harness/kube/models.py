@@ -183,7 +183,7 @@ class Condition:
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """A Deployment with its newest ReplicaSet. `arguments` are those of the container of its name,
-    else of the first."""
+    else of the first; `images` are what the containers of its template ask for, by their names."""
 
     name: str
     namespace: str = ""
@@ -197,6 +197,7 @@ class Deployment:
     newest_replica_set: str
     arguments: tuple[str, ...]
     conditions: tuple[Condition, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def rolled_out(self) -> bool:

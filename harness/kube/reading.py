@@ -123,6 +123,7 @@ def deployment(item: Object, replica_sets: Iterable[Object] = ()) -> Deployment:
         newest_replica_set=newest["metadata"]["name"] if newest else "",
         arguments=tuple(main.get("args") or ()),
         conditions=tuple(_conditions(status)),
+        images={it["name"]: it.get("image") or "" for it in containers if it.get("name")},
     )
 
 

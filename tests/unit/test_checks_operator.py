@@ -368,3 +368,17 @@ def test_what_runs_beside_the_operator_is_nobodys_trouble() -> None:
     )
     found = judge(operator(pods=(*meshed, stranger), soak=soak, logs=logs), _serves)
     assert {it.check: it.message for it in found if it.verdict is not Verdict.PASSED} == {}
+
+
+def test_images_that_somebody_rewrites_on_the_way_to_pods_prove_nothing() -> None:
+    mirrored = f"mirror.example/{RELEASE.image}"
+    pods = (pod("controller", image=mirrored), pod("webhook", image=mirrored))
+    asked = tuple(
+        deployment(it, images={f"spark-operator-{it}": RELEASE.image, "proxy": "proxy:1"})
+        for it in ("controller", "webhook")
+    )
+    rewritten = images.references(operator(pods=pods, deployments=asked))
+    assert rewritten.verdict is Verdict.ERROR
+    assert "something in this cluster rewrites the images of pods" in rewritten.message
+    wrong = tuple(deployment(it, images={f"spark-operator-{it}": mirrored}) for it in ("controller", "webhook"))
+    assert images.references(operator(pods=pods, deployments=wrong)).verdict is Verdict.FAILED

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import yaml
+from pod_samples import spark_pod
 
+from harness.apps import claims
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, Objects, Refused
 from harness.apps.trial import trial
@@ -129,3 +132,21 @@ def test_nobody_is_asked_for_evidence_when_all_claims_held(context: Callable[...
 def test_a_run_that_is_being_ended_goes_no_further(context: Callable[..., ScenarioContext]) -> None:
     with pytest.raises(Cancelled):
         trial(context(), interrupted_by(Cancelled("ctrl-c")))
+
+
+@pytest.mark.parametrize(("marks", "verdict"), [({"run": "1"}, Verdict.ERROR), ({}, Verdict.FAILED)])
+def test_in_a_cluster_of_a_users_a_policy_may_rewrite_the_images_of_pods(
+    context: Callable[..., ScenarioContext], marks: dict[str, str], verdict: Verdict
+) -> None:
+    wanted = "docker.io/apache/spark:4.0.4"
+    mirrored = spark_pod(image=f"mirror.example/{wanted}", owners=("SparkApplication/spark-pi",))
+
+    def steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+        account = mirrored.service_account
+        yield claims.pods([mirrored], image=wanted, service_account=account, executors=0)
+        yield claims.pods([mirrored], image="docker.io/apache/spark:3.5.5", service_account=account, executors=0)
+
+    made = context()
+    rewritten, another, _ = trial(replace(made, cluster=replace(made.cluster, marks=marks)), steps)
+    assert rewritten.verdict is verdict
+    assert another.verdict is Verdict.FAILED
