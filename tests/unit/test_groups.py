@@ -34,22 +34,25 @@ class Worker:
     def __init__(self, name: str) -> None:
         self.gateway = SimpleNamespace(id=name)
         self.given: list[int] = []
+        self.sizes: list[int] = []
         self.shutting_down = False
 
     def send_runtest_some(self, numbers: list[int]) -> None:
         self.given += numbers
+        self.sizes.append(len(numbers))
 
     def shutdown(self) -> None:
         self.shutting_down = True
 
 
+@pytest.mark.parametrize("number", [7, 2000])
 def test_each_test_is_given_once_and_what_is_done_is_forgotten(
-    pytester: pytest.Pytester, pytestconfig: pytest.Config
+    pytester: pytest.Pytester, pytestconfig: pytest.Config, number: int
 ) -> None:
     config = pytester.parseconfig("--tx", "2*popen", "--dist", "loadgroup")
     made = pytestconfig.hook.pytest_xdist_make_scheduler(config=config, log=None)
     installation = [f"tests/integration/test_installed.py::test_{number}" for number in range(3)]
-    tests = [*(f"tests/unit/test_x.py::test_{number}" for number in range(7)), *installation]
+    tests = [*(f"tests/unit/test_x.py::test_{number}" for number in range(number)), *installation]
     workers = [Worker("gw0"), Worker("gw1")]
     for worker in workers:
         made.add_node(worker)
@@ -68,3 +71,7 @@ def test_each_test_is_given_once_and_what_is_done_is_forgotten(
     assert made.tests_finished
     assert not made.has_pending
     assert [*made.assigned_work.values()] == [{}, {}]
+    for worker in workers:
+        # Many at once while there are many, and in the end one by one, so that no worker is left with a few of them.
+        assert worker.sizes[-1] == 1
+        assert max(worker.sizes[1:]) == (16 if number == 2000 else 1)
