@@ -18,7 +18,7 @@ PROGRAM = 'package main\n\nimport "runtime"\n\nfunc main() { println(runtime.GOA
 
 
 @pytest.fixture
-def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def program(tmp_path: Path, go_build_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     module = tmp_path / "modules" / "tiny"
     module.mkdir(parents=True)
     (module / "go.mod").write_text("module harness.invalid/tiny\n\ngo 1.26.0\n\ntool harness.invalid/tiny\n")
@@ -26,6 +26,9 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (module / "main.go").write_text(PROGRAM)
     (module / "build.toml").write_text('version = "1.0.0"\nlicence = "Apache-2.0"\n')
     monkeypatch.setattr(gobuild, "MODULES", module.parent)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "go-build").symlink_to(go_build_cache)
     store = Store(tmp_path / "artifacts", logs=tmp_path / "logs")
     return gobuild.build(store, "tiny", goarch=OTHER).folder / "bin" / "tiny"
 
