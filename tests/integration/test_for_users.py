@@ -18,7 +18,7 @@ import pytest
 import yaml
 from installation import Installation
 
-from harness import process, settings
+from harness import cli, process, settings
 from harness.bootstrap import tools
 from harness.settings import PROJECT_ROOT
 
@@ -175,19 +175,18 @@ def test_bash_completes_commands_actions_options_and_choices(installed: Installa
 
 
 @pytest.mark.parametrize(("shell", "begins"), [("zsh", "#compdef harness"), ("tcsh", "#")])
-def test_other_shells_get_a_script(installed: Installation, tmp_path: Path, shell: str, begins: str) -> None:
-    done = installed.harness("completion", shell, cwd=tmp_path)
+def test_other_shells_get_a_script(shell: str, begins: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert script.startswith(begins)
+    assert "matrix" in script
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(begins)
-    assert "matrix" in done.stdout
 
-
-def test_an_unknown_shell_is_refused(installed: Installation, tmp_path: Path) -> None:
-    done = installed.harness("completion", "cmd", cwd=tmp_path)
-
-    assert done.returncode == 2
-    assert "invalid choice: 'cmd'" in done.stderr
+def test_an_unknown_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        cli.main(["completion", "cmd"])
+    assert refused.value.code == 2
+    assert "invalid choice: 'cmd'" in capsys.readouterr().err
 
 
 def test_the_example_of_own_rows_works_in_any_folder(installed: Installation, tmp_path: Path) -> None:
@@ -206,18 +205,21 @@ def test_the_example_of_own_rows_works_in_any_folder(installed: Installation, tm
     assert workflows.returncode == 0, workflows.stderr
 
 
-def test_a_mistake_in_own_rows_is_one_error_with_its_line(installed: Installation, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [("matrix",), ("run", "--collect-only"), ("audit", "docs", "."), ("advise", "--from", "a", "--to", "b")],
+    ids=lambda words: words[0],
+)
+def test_a_mistake_in_own_rows_is_one_error_with_its_line(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(EXAMPLE, tmp_path / "site")
     file = tmp_path / "site" / "rows" / "releases.toml"
     file.write_text(file.read_text().replace("quay.io", "docker.io"))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path / "site")
 
-    for words in (
-        ("matrix",),
-        ("run", "--collect-only"),
-        ("audit", "docs", "."),
-        ("advise", "--from", "a", "--to", "b"),
-    ):
-        done = installed.harness(*words, cwd=tmp_path / "site")
-        assert done.returncode == 2
-        assert re.search(rf"CatalogueError: {re.escape(str(file))}, line \d+: key host", done.stderr), done.stderr
-        assert "Traceback" not in done.stderr
+    assert cli.main([*words]) == 2
+    told = capsys.readouterr().err
+    assert re.search(rf"CatalogueError: {re.escape(str(file))}, line \d+: key host", told), told
+    assert "Traceback" not in told
