@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import threading
 import time
@@ -15,7 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from harness.kube.api import client_for
 from harness.kube.cluster import Cluster
+from harness.late import client, config
 from harness.matrix.model import Environment
 
 Objects = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -83,6 +87,22 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Fake(Cluster):
+    """Reads its kubeconfig once: a test asks for many clients, and to read YAML takes longer than what each asks."""
+
+    def api_client(self) -> client.ApiClient:
+        made = client_for(copy.deepcopy(_configuration(self.kubeconfig, self.kubeconfig.stat().st_mtime_ns)))
+        made.marks = self.marks  # type: ignore[attr-defined]
+        return made
+
+
+@functools.lru_cache(maxsize=16)
+def _configuration(kubeconfig: Path, changed: int) -> client.Configuration:
+    made = client.Configuration()
+    config.load_kube_config(config_file=str(kubeconfig), client_configuration=made)  # type: ignore[no-untyped-call]
+    return made
+
+
 @contextmanager
 def api_server(
     folder: Path,
@@ -107,7 +127,7 @@ def api_server(
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(yaml.safe_dump(_kubeconfig(f"http://127.0.0.1:{server.server_port}")))
         try:
-            yield Cluster(
+            yield _Fake(
                 name="fake",
                 environment=Environment(name="kind-1.34", provider="kind", kubernetes="1.34.4"),
                 kubeconfig=kubeconfig,
