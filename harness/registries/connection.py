@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
 import ssl
 import threading
@@ -256,6 +258,27 @@ def _challenges(refusal: httpx.Response) -> dict[str, dict[str, str]]:
 
 
 def _tls(ca: Path | None, host: str) -> ssl.SSLContext:
+    """What a client trusts. All clients with the same certificates share it, since to read them takes the time of many
+    requests; it is made anew when a file has changed, or when the environment names another one.
+    """
+    system = ssl.get_default_verify_paths()
+    files = [Path(it) for it in (ca, system.cafile, system.capath) if it]
+    named = (os.environ.get(it, "") for it in (system.openssl_cafile_env, system.openssl_capath_env))
+    try:
+        return _trusting(ca, (*named, *((it, _version(it)) for it in files)))
+    except _UnusableCA as unusable:
+        raise SettingsError(
+            f"the CA file {ca} for {host} cannot be used: {unusable}",
+            "give a PEM file of the CA",
+        ) from unusable
+
+
+class _UnusableCA(Exception):
+    pass
+
+
+@functools.lru_cache(maxsize=32)
+def _trusting(ca: Path | None, read: tuple[object, ...]) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     # As on a node: the system's certificates count too, and the mirror's own CA comes on top.
     context.load_default_certs()
@@ -263,11 +286,17 @@ def _tls(ca: Path | None, host: str) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=str(ca))
         except (OSError, ssl.SSLError) as broken:
-            raise SettingsError(
-                f"the CA file {ca} for {host} cannot be used: {broken}",
-                "give a PEM file of the CA",
-            ) from broken
+            raise _UnusableCA(broken) from broken
     return context
+
+
+def _version(file: Path) -> object:
+    """What changes with a file's content; None where there is none."""
+    try:
+        state = file.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _pause_before_next(response: httpx.Response, attempt: int) -> float | None:

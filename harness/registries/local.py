@@ -339,7 +339,7 @@ def _socket(folder: Path) -> Path:
 
 def _wait_for_api(url: str, what: str, next_step: str, socket: Path | None = None) -> None:
     # A proxy of the environment has no say about addresses of this machine.
-    transport = httpx.HTTPTransport(uds=str(socket)) if socket else None
+    transport = httpx.HTTPTransport(uds=str(socket), verify=False) if socket else None
     with httpx.Client(trust_env=False, verify=False, timeout=5.0, transport=transport) as client:
         until(
             lambda: client.get(f"{url}/v2/").status_code,

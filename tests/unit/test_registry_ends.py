@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.commands.registry_ends import _end
+from harness.errors import SettingsError
 from harness.images.references import ImageReference
+from harness.registries import connection
 from harness.registries.front.certificates import authority
 from harness.settings import Settings
 
@@ -43,3 +45,23 @@ def test_a_registry_of_this_machine_with_a_ca_speaks_tls(ca: Path) -> None:
 
     with _end(Settings(), image, None, push=True, ca=ca) as end:
         assert end.root == "https://127.0.0.1:5443/v2"
+
+
+def test_clients_share_what_they_trust_until_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca: Path
+) -> None:
+    first = connection._tls(ca, "a.example")
+    assert connection._tls(ca, "b.example") is first
+    assert connection._tls(None, "a.example") is not first
+
+    ca.write_bytes(ca.read_bytes() + authority().pem)
+    second = connection._tls(ca, "a.example")
+    assert second is not first
+    assert second.cert_store_stats()["x509_ca"] == first.cert_store_stats()["x509_ca"] + 1
+
+    other = tmp_path / "other.pem"
+    other.write_bytes(authority().pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    assert connection._tls(ca, "a.example") is not second
+    with pytest.raises(SettingsError, match=r"the CA file .* for a\.example cannot be used"):
+        connection._tls(tmp_path / "none.pem", "a.example")
