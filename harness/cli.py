@@ -100,7 +100,10 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         return int(parsed.act(parsed, rest))
     except HarnessError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        from harness.evidence import markdown
+
+        # What a program or a file said moves no cursor of a terminal.
+        print(markdown.plain(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -62,7 +62,9 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
 
 def decoded(content: bytes) -> tuple[str, Callable[[str], bytes]]:
     """The text of a file, and what makes bytes of such a text again: byte for byte, whatever is in it."""
-    encoding = _ENCODED.get(content[:2])
+    # Without zeros, or cut off within a character, it is no text in UTF-16, whatever it begins with.
+    is_wide = content.find(b"\0", 0, _BINARY_IN) >= 0 and len(content) % 2 == 0
+    encoding = _ENCODED.get(content[:2]) if is_wide else None
     mark = content[:2] if encoding else codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
     codec = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(mark, "utf-8")
     errors = "surrogateescape" if codec == "utf-8" else "surrogatepass"

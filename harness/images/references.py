@@ -50,7 +50,9 @@ class ImageReference:
         if rest != rest.strip():
             raise _wrong(text, "it has blanks around it, with which nodes refuse it", f"write {rest.strip()!r}")
         if "://" in rest:
-            raise _wrong(text, "it starts with a URL scheme", f"write {rest.split('://', 1)[1]}")
+            host, slash, path = rest.split("://", 1)[1].partition("/")
+            # A login before the host is told to nobody.
+            raise _wrong(text, "it starts with a URL scheme", f"write {host.rpartition('@')[2]}{slash}{path}")
         rest, at, digest = rest.partition("@")
         if at:
             _check_digest(text, digest)

@@ -223,6 +223,14 @@ def test_what_is_not_read_is_counted_by_kind(tmp_path: Path, capsys: pytest.Capt
     assert "1 stale reference in 1 file; 3 files not read: 2 .png (binary), 1 .json (larger than 4 MB)" in said
 
 
+def test_bytes_that_begin_as_utf_16_does_and_are_none_are_read_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.md").write_bytes(b"\xff\xfe docker.io/kubeflow/spark-operator:2.5.2\n")
+    assert cli.main(["audit", "docs", str(tmp_path)]) == 1
+    assert "a.md:1:" in capsys.readouterr().out
+
+
 def test_a_registry_that_is_filled_in_elsewhere_is_counted_and_no_finding(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

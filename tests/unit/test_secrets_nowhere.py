@@ -137,6 +137,20 @@ def test_no_command_prints_a_secret(
     assert found_in(printed.out + printed.err) == []
 
 
+def test_what_to_write_in_place_of_an_address_has_no_login(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["registry", "copy", f"https://me:{SECRET}@ghcr.io/owner/name:1", "ghcr.io/owner/name:2"])
+
+    assert "write ghcr.io/owner/name:1" in (printed := capsys.readouterr().err)
+    assert found_in(printed) == []
+
+
+def test_no_escape_in_a_message_gets_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["tool", "\x1b[2Jkind\x1b]0;title\x07"])
+
+    assert "unknown tools: kind" in (printed := capsys.readouterr().err)
+    assert "\x1b" not in printed
+
+
 def test_a_wrong_option_is_told_without_its_secret(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main(["doctor", "--password", SECRET, f"--token={SECRET}"])
