@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from harness import process
 from harness.bootstrap.prerequisite import Prerequisite, failure, ok, warning
 from harness.errors import HarnessError, RegistryError
+from harness.host import clock
 from harness.image_cache.cache import ImageCache
 from harness.images import logins
 from harness.images.architecture import of_nodes
@@ -156,7 +157,7 @@ def _clock(dates: Mapping[str, str]) -> list[Prerequisite]:
     wrong = {host: off for host, date in dates.items() if (off := wrong_clock(date))}
     if wrong:
         told = "; ".join(f"{off} of {host}" for host, off in wrong.items())
-        return [failure("clock", told, "set it: timedatectl set-ntp true")]
+        return [failure("clock", told, f"set it: {clock.how_to_set()}")]
     return [ok("clock", f"that of {', '.join(dates)}")] if dates else []
 
 

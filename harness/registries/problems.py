@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from harness import causes
 from harness.errors import RegistryError
+from harness.host import clock
 from harness.images.references import image_host
 from harness.kube import pull_messages
 from harness.late import httpx
@@ -125,7 +126,7 @@ def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationErr
     seen = presented(url, proxies=bool(proxy_for(url)))
     why = f"; {seen.why()}" if seen else ""
     if seen and seen.is_the_clock:
-        step = "set this machine's clock (timedatectl set-ntp true)"
+        step = f"set this machine's clock ({clock.how_to_set()})"
     elif seen and not seen.expired:
         step = (
             f"if {seen.issuer} is a proxy of yours that looks into TLS, add its CA to this machine's certificates "
