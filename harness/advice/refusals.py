@@ -31,8 +31,11 @@ _CHOICES = {
     "webhook.logLevel": _LEVELS,
     "controller.logEncoder": ("console", "json"),
     "webhook.logEncoder": ("console", "json"),
+    "controller.scheduledSparkApplicationTimestampPrecision": ("nanos", "micros", "millis", "seconds", "minutes"),
 }
 _LONGEST_WEBHOOK = 30
+_GO_DURATION = re.compile(r"(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
+"""A duration of Go's time.ParseDuration."""
 
 _PORTS = {
     "controller": {
@@ -100,13 +103,19 @@ def _monitored(used: Values) -> Iterator[_Told]:
 
 
 def _gates(used: Values, defaults: Values) -> Iterator[_Told]:
-    known = [*_names(at(defaults, "controller.featureGates")), *_EVERY_GATE]
-    for name in _names(at(used, "controller.featureGates")) if len(known) > len(_EVERY_GATE) else ():
+    key = "controller.featureGates"
+    known = [*_names(at(defaults, key)), *_EVERY_GATE]
+    given = at(used, key) if len(known) > len(_EVERY_GATE) else None
+    for it in given if isinstance(given, list) else ():
+        if not isinstance(it, Mapping) or it.get("enabled") is None:
+            why = f"has {it}, and the chart makes a flag of the name and the enabled of each"
+            yield key, why, ("write each of ", f"{key} like {{name: PartialRestart, enabled: true}}")
+    for name in _names(given):
         if name not in known:
             why = (
                 f"has {name}, which is none of {', '.join(known)}: the controller ends at a gate that it does not know"
             )
-            yield "controller.featureGates", why, (f"take {name} out of ", "controller.featureGates")
+            yield key, why, (f"take {name} out of ", key)
 
 
 def _chosen(values: Values) -> Iterator[_Told]:
@@ -116,6 +125,11 @@ def _chosen(values: Values) -> Iterator[_Told]:
         if value and isinstance(value, str) and is_known(value) and value not in known and not value.isdigit():
             few = ", ".join(known)
             yield key, f"is {value}, and may be {few}", ("set ", f"{key} to one of {few}")
+    for key in ("certManager.duration", "certManager.renewBefore"):
+        value = str(at(values, key) or "")
+        if value and is_known(value) and not _GO_DURATION.fullmatch(value):
+            why = f"is {value}, and cert-manager takes hours, minutes and seconds, such as 2160h"
+            yield key, why, ("write ", f"{key} in hours")
     seconds = at(values, "webhook.timeoutSeconds")
     if isinstance(seconds, int) and not 1 <= seconds <= _LONGEST_WEBHOOK:
         why = f"is {seconds}, and Kubernetes takes 1 to {_LONGEST_WEBHOOK}"

@@ -52,7 +52,9 @@ def remarks(
     """
     if off := _switched_off(values, target):
         return [off]
-    every = operators_own(values)
+    # Helm gives what is global to each dependency.
+    shared = {"global": values["global"]} if isinstance(values.get("global"), Mapping) else {}
+    every = [(above, merge(shared, own)) for above, own in operators_own(values)]
     return [it for above, own in every for it in _of_one(own, above, origin, target, upgrades, homes)]
 
 

@@ -25,6 +25,8 @@ _OF_PODS = (
 )
 """Values that the templates give to a pod as they are; `env` and `nodeSelector` have rules of their own."""
 _LISTS_OF_MAPS = ("env", "envFrom", "sidecars", "tolerations", "topologySpreadConstraints", "volumes", "volumeMounts")
+_PART_OF_PODS, _PERCENT = ".podDisruptionBudget.minAvailable", re.compile(r"\d+%")
+"""A number that may be a part of all (policy/v1 PodDisruptionBudgetSpec)."""
 _DURATION = re.compile(r"\d+(?:ms|s|m|h)")
 
 _TAKEN: Mapping[pod_kinds.Kind, str] = {
@@ -72,6 +74,8 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
         elif isinstance(own, str) and _DURATION.fullmatch(own) and re.fullmatch(r"[1-9]\d*", str(value)):
             words = f"is {value} without a unit, and {chart} passes it on as a duration, like {own}"
             yield Wrong(key=key, words=words, step=f"write {key} with its unit, like {value}s")
+        elif key.endswith(_PART_OF_PODS) and _PERCENT.fullmatch(str(value)):
+            continue
         elif isinstance(own, int) and own is not True and own is not False and _is_word(value):
             words = f'is the text "{value}", and in {chart} a number'
             yield Wrong(key=key, words=words, step=f"write {key} as a number")

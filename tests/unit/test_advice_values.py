@@ -475,3 +475,40 @@ def test_defaults_that_moved_since_1_are_named_where_values_leave_them_alone() -
     assert "the default of webhook.enable" not in found
     assert "the default of webhook.enable moved from false to true" in from_1("{}")
     assert "metrics.port moved" not in from_1("metrics: {port: 1}")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "controller: {featureGates: ['PartialRestart=true']}",
+            "has PartialRestart=true, and the chart",
+        ),
+        ("controller: {featureGates: [{name: PartialRestart}]}", "and the chart makes a flag of the name"),
+        ("certManager: {enable: true, duration: 90d}", "certManager.duration is 90d, and cert-manager takes hours"),
+        ("webhook: {replicas: 2, podDisruptionBudget: {enable: true, minAvailable: half}}", 'is the text "half"'),
+        (
+            "controller: {scheduledSparkApplicationTimestampPrecision: second}",
+            "is second, and may be nanos, micros, millis, seconds, minutes",
+        ),
+    ],
+)
+def test_what_a_flag_a_certificate_or_a_budget_cannot_be_is_said(text: str, words: str) -> None:
+    assert [it for it in said(text).splitlines() if words in it and it.startswith("stops: ")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "controller: {replicas: 2, podDisruptionBudget: {enable: true, minAvailable: 50%}}",
+        "controller: {featureGates: [{name: PartialRestart, enabled: true}]}",
+        "certManager: {enable: true, duration: 2160h, renewBefore: 360h30m}",
+    ],
+)
+def test_what_they_can_be_is_no_matter(text: str) -> None:
+    assert "stops: " not in said(text)
+
+
+def test_what_is_global_in_an_umbrella_chart_is_looked_at() -> None:
+    found = said("global: {imageRegistry: acme.io}\nspark-operator: {controller: {workers: 3}}")
+    assert "global.imageRegistry has no effect on the operator" in found
