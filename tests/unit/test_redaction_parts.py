@@ -184,6 +184,7 @@ _FORMS = (
     "kubeadm token abcdef.0123456789abcdef",
     "Private-Lines: 1\nAAAAswordfish",
     *("https://0123swordfish:x-oauth-basic@a", "https://0123swordfish:@a", "https://me:swordfish@a"),
+    "https:/me:swordfish@a",
     *("https://0123456789swordfish@a", "jdbc:oracle:thin:me/swordfish@a", "<master>swordfish</master>"),
     *("db:5432:a:me:swordfish", "db:*:*:me:swordfish", "x 10.0.0.5:5432:a:me:swordfish", "user_me = 'swordfish'"),
 )
