@@ -159,11 +159,11 @@ _BEHEADED = re.compile(
 
 _LT, _GT = r"(?:<|&lt;|\\u003[cC])", r"(?:>|&gt;|\\u003[eE])"
 _ELEMENT = re.compile(
-    rf"({_LT}(?P<key>[\w.:-]+)(?:\s[^<>]{{0,200}}?)?{_GT}\s*(?:<!\[CDATA\[)?)"
-    rf"(?P<value>[^<&\\]+|(?:(?!{_LT}/).){{1,400}}?)(?=(?:\]\]>)?\s*{_LT}/(?P=key){_GT})"
+    rf"({_LT}(?P<key>[\w.:-]+)(?:\s[^<>]{{0,200}}?)?{_GT}\s*+(?:<!\[CDATA\[)?)"
+    rf"(?P<value>[^<&\\]++|(?:(?!{_LT}/).){{1,400}}?)(?=(?:\]\]>)?\s*{_LT}/(?P=key){_GT})"
 )
 _NAMED = re.compile(r"""(<\w[\w.:-]*\s[^<>]*?\b(?:key|name)=["'](?P<key>[\w.-]+)["'][^<>]*>)(?P<value>[^<]+)(?=</)""")
-_PROPERTY = re.compile(rf"{_LT}property{_GT}.*?{_LT}/property{_GT}", re.DOTALL)
+_PROPERTY = re.compile(rf"{_LT}property{_GT}(?:[^<&\\]++|(?!{_LT}/?property{_GT}).)*+{_LT}/property{_GT}", re.DOTALL)
 _CELLS = re.compile(
     r"(<t(?P<cell>[dh])\b[^<>]*>\s*(?:<\w+>\s*)?(?P<key>[\w.-]+)\s*(?:</\w+>\s*)?</t(?P=cell)>\s*<td\b[^<>]*>\s*(?:<\w+>\s*)?)"
     r"(?P<value>[^<]+)"
