@@ -173,7 +173,8 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     before = line[max(start - _LONGEST_REFERENCE, 0) : start]
     if "secretKeyRef." in before and _REFERENCE.search(before):
         return None
-    is_open = line[end : end + 1] not in ("'", '"')
+    # A quote before the name, with no backslash before it, which is closed behind the value
+    is_open = line[end : end + 1] not in ("'", '"') and line[max(start - 2, 0) : max(start - 1, 0)] != "\\"
     value = value_at(line, separator.end(), line[max(start - 1, 0) : start] if is_open else "")
     if value.text[-1:] == ":" and _EMPTY.match(line, value.start):
         return None

@@ -346,12 +346,20 @@ def test_a_document_as_deep_or_as_odd_as_it_may_be_is_redacted_all_the_same() ->
         "echo '" + r"\a" * 500 + " docker login",
         "f('password', '" + r"\a" * 500,
         '"password=x" ' * 40_000,
+        r"\'password=x " * 20_000,
         "</a><a>" + " " * 3_000,
         "</a>" + "<property>" * 40_000,
     ],
     ids=[
         *("dots", "login", "value", "name", "address", "pairs", "keys", "quotes"),
-        *("backslashes-in-sql", "backslashes-in-lines", "backslashes-in-pipes", "backslashes-in-calls", "many"),
+        *(
+            "backslashes-in-sql",
+            "backslashes-in-lines",
+            "backslashes-in-pipes",
+            "backslashes-in-calls",
+            "many",
+            "escaped",
+        ),
         *("blanks-in-xml", "properties-in-xml"),
     ],
 )
