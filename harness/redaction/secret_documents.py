@@ -247,7 +247,7 @@ def _in_string(quoted: str, inner: Redact) -> str:
     return quoted if made == decoded else json.dumps(made, ensure_ascii="\\ud" in quoted.lower())
 
 
-_STRING = re.compile(r'"(?=[^"]*\\)(?:\\.|[^"\\])*"')
+_STRING = re.compile(r'(?<!\\)"(?=[^"]*\\)(?:\\.|[^"\\])*+"')
 _DECODER = json.JSONDecoder()
 
 
