@@ -21,6 +21,8 @@ _FIRST_OF_HISTORY = "CcHR"
 _GIT_SECONDS = 60.0
 _LARGEST = 4_000_000
 _BINARY_IN = 8000
+_TELLING = 4
+"""So many letters are rare enough to be looked for."""
 _ENCODED = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -45,7 +47,7 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
     base = os.fspath(folder)
     names = _names(folder) if is_folder else [folder.name]
     left_out = is_folder and not histories
-    one = needles[0] if len(needles) == 1 else b""
+    rare = _rare(needles)
     for name in names:
         # In a large tree, each thing that is done to every file counts.
         last = name.rpartition("/")[2]
@@ -56,8 +58,25 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
         if content is None:
             continue
         walked.files += 1
-        if one in content if one else any(needle in content for needle in needles):
-            yield name, decoded(content)[0]
+        for one in rare:
+            if one in content:
+                if any(needle in content for needle in needles):
+                    yield name, decoded(content)[0]
+                break
+
+
+def _rare(needles: Sequence[bytes]) -> tuple[bytes, ...]:
+    """As few texts as may be, of which each needle has one in it: most files have none of them."""
+    left, found = list(needles), []
+    while left:
+        first = left[0]
+        parts = (first[at : at + _TELLING] for at in range(max(1, len(first) - _TELLING + 1)))
+        part = max(parts, key=lambda it: sum(it in needle for needle in left))
+        held = [needle for needle in left if part in needle]
+        # A longer text is found faster.
+        found.append(part if held[1:] else first)
+        left = [needle for needle in left if needle not in held]
+    return tuple(found)
 
 
 def decoded(content: bytes) -> tuple[str, Callable[[str], bytes]]:

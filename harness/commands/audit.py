@@ -104,7 +104,7 @@ def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.errors import UsageError
     from harness.matrix import catalogue as catalogues
 
-    homes = Homes(catalogues.of(settings.load()).releases)
+    homes = Homes(catalogues.releases_of(settings.load()))
     if parsed.emit:
         from harness.audit import emit
 

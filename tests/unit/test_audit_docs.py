@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from harness import cli
-from harness.audit import docs, sarif
+from harness.audit import docs, sarif, walk
 from harness.audit.homes import Homes
 from harness.matrix import catalogue
 
@@ -407,3 +407,13 @@ def test_a_long_line_of_sums_takes_no_time_without_end(homes: Homes, tmp_path: P
     assert docs.audit(tmp_path, homes).findings == ()
     # With one look at all that stands before each name it took more than twenty seconds.
     assert time.process_time() - started < 10
+
+
+def test_a_text_with_any_spelling_of_the_name_is_handed_out(homes: Homes, tmp_path: Path) -> None:
+    needles = docs.Scanner(homes).needles
+    assert len(needles) > 2
+    for number, needle in enumerate(needles):
+        (tmp_path / f"{number}.txt").write_bytes(b"a " + needle + b" b\n")
+    (tmp_path / "other.txt").write_text("a park, a PARK\n")
+    found = walk.texts(tmp_path, needles, walk.Walked(), histories=False)
+    assert [name for name, _ in found] == [f"{number}.txt" for number in range(len(needles))]

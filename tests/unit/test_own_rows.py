@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import settings, stories
+from harness.audit.homes import Homes
 from harness.errors import CatalogueError, HarnessError, SettingsError, UsageError
 from harness.kube import pull_messages
 from harness.matrix import catalogue, own_rows
@@ -94,6 +95,16 @@ def test_a_registry_of_ones_own_needs_no_edit_of_a_shipped_file(tmp_path: Path) 
 
 def test_without_folders_the_catalogues_are_the_shipped_ones() -> None:
     assert catalogue.load(own=own_rows.read([])) == catalogue.load()
+
+
+def test_the_releases_alone_are_those_of_the_catalogues(tmp_path: Path) -> None:
+    own = folder(tmp_path, releases=RELOCATION)
+    (tmp_path / "harness.toml").write_text(f'catalogue_dirs = ["{own}"]\n')
+    loaded_settings = settings.load(file=tmp_path / "harness.toml")
+
+    alone, all_of_them = catalogue.releases_of(loaded_settings), catalogue.of(loaded_settings).releases
+    assert Homes(alone).all == Homes(all_of_them).all
+    assert [it.version for it in alone] == [it.version for it in all_of_them]
 
 
 def test_a_row_replaces_another_one_if_it_says_so(tmp_path: Path) -> None:
