@@ -76,7 +76,7 @@ class Assembled:
         host, _, path = written.partition("/")
         hosts = it.place(HUB_HOSTS if name.host == DOCKER_HUB else [name.host or ""])
         paths = it.place([name.path])
-        if finding.same and written and hosts and paths and tag in ("", name.tag):
+        if finding.same and not name.is_open and written and hosts and paths and tag in ("", name.tag):
             yield Edit(start=hosts[0], end=hosts[1], text=host)
             yield Edit(start=paths[0], end=paths[1], text=path)
 

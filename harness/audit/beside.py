@@ -78,8 +78,12 @@ class Beside:
 
     def needs_more(self, it: Reference, tag: str) -> bool:
         """Whether another name alone does not mend a text: where a Kustomization replaces the tag of the images that
-        its bases name, where a list of copies has the host apart, and where a chart before release 2.0 decides the tag.
+        its bases name, where a list of copies has the host apart, where the tag beside it is filled in from elsewhere,
+        and where a chart before release 2.0 decides the tag.
         """
+        beside = self._tag(it)
+        if beside and beside.value is None and not tag:
+            return True
         if _COPIED_FROM.search(self._lines.before(it.start)):
             return True
         part = self._placed.part(it.start)

@@ -62,9 +62,11 @@ _COMMAND = re.compile(
 )
 # `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more.
 _NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
+_BOUND = r"[<>]=?[ ]?v?\d[\w.]*"
 _VERSION = re.compile(
     rf"{_BEGIN}(?:version|target_?Revision|chart_?version|chart-version){_IS}"
-    rf"(?P<version>{_NUMBER}|{EXPRESSION}|(?:var|local)\.[\w.]+|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
+    rf"(?P<version>{_NUMBER}|{_BOUND}(?:,?[ ]?{_BOUND})?|{EXPRESSION}|(?:var|local)\.[\w.]+"
+    rf"|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
     re.I,
 )
 _TAG = re.compile(rf"(?<![\w.-]){_Q}(?:tag|semver){_IS}(?P<version>{_NUMBER}|{EXPRESSION})")
@@ -336,7 +338,7 @@ def _pinned(version: re.Match[str] | None, variables: Variables, archive: re.Mat
     is_name = written[0].isalpha() and not re.fullmatch(_NUMBER, written)
     expression = f"${{{written}}}" if is_name else written
     filled = variables.filled(expression)
-    known = bool(re.fullmatch(_NUMBER, filled))
+    known = bool(re.fullmatch(rf"{_NUMBER}|{_BOUND}.*", filled))
     return {
         "version": re.sub(r"^~>[ ]?", "~", filled) if known else "",
         "begin": version.start("version"),

@@ -213,7 +213,7 @@ class Scanner:
             return None
         edits = (
             ()
-            if is_part or beside.needs_more(it, tag) or _is_left_as_it_is(lines, file)
+            if is_part or it.is_open or beside.needs_more(it, tag) or _is_left_as_it_is(lines, file)
             else self._edits(it, tag, finding, registries, beside)
         )
         return stale_at(lines, file, it.start, it.end, finding, edits)
@@ -247,11 +247,17 @@ class Scanner:
         elsewhere = registries.get(named_by(left.rstrip("/")))
         if elsewhere and elsewhere.text == host:
             return [elsewhere, Edit(start=it.at, end=it.end, text=rest)]
-        default = literal_in(left, HUB_HOSTS | {it.host or ""})
+        default = literal_in(left, HUB_HOSTS | {it.host or ""}) or _host_in(left)
         if default is None:
             return ()
         first = Edit(start=it.start + default[0], end=it.start + default[1], text=host)
         return [first, Edit(start=it.at, end=it.end, text=rest)]
+
+
+def _host_in(left: str) -> tuple[int, int] | None:
+    """Where a host of Docker Hub is written as it is."""
+    host = left.partition("/")[0]
+    return (0, len(host)) if host in HUB_HOSTS else None
 
 
 def _is_left_as_it_is(lines: Lines, file: str) -> bool:

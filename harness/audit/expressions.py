@@ -91,6 +91,11 @@ class Variables:
         """A text with its templates and variables replaced by what is known of them; the others stay."""
         return _replaced(text, self._value, _DEEPEST)
 
+    def anchored(self, name: str) -> str:
+        """What an alias of YAML stands for; an expression that nobody can fill in where the text does not say it."""
+        values = set(re.findall(rf"&{re.escape(name)}[ \t]+[\"']?([\w./:@-]+)", self._text))
+        return values.pop() if len(values) == 1 else "${_}"
+
     def _value(self, expression: str) -> str | None:
         default = _default(expression)
         if default is not None:

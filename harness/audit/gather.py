@@ -160,7 +160,7 @@ def _deployed(it: Deployment, homes: Homes | None) -> Iterator[Mention]:
         named = list(_walk(it.values, it.where, ""))
         yield from named or [Mention(text=charts.home, where=f"{it.where} version", partial=True)]
     elif homes and (is_own or (not it.is_operators and any(path for path, _ in chart_image.of_operator(it.values)))):
-        yield from _of_values(it.values, it.where, homes, it.version if is_own else "", always=is_own)
+        yield from _of_values(it.values, it.where, homes, homes.newest(it.version) if is_own else "", always=is_own)
     else:
         yield from _walk(it.values, it.where, "")
 

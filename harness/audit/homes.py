@@ -20,6 +20,10 @@ Role = Literal["operator", "hook"]
 
 _VERSION = re.compile(r"(v?)(\d+)\.(\d+)\.(\d+)(?:[-.]\w.*)?")
 _WHOLE = re.compile(r"\d+(?:\.\d+){0,2}")
+_ALLOWED = re.compile(r"(?P<mark>[~^=]?)v?(?P<parts>\d+(?:\.(?:\d+|[xX*])){0,2})")
+"""Which versions of a chart Helm may take: `2.4.x`, `~2.1.0`, `^2.1`."""
+_BOUND = re.compile(r"([<>]=?)[ ]?v?(\d+(?:\.\d+){0,2})")
+"""One end of them: `>=2.0.0 <2.2.0`."""
 _API = re.compile(r"v1(?:alpha|beta)\d-.*")
 """Tags of images before release 2.0: the version of the API, of the operator, and of Spark."""
 _MOVING = ("", "latest")
@@ -89,6 +93,23 @@ class Homes:
         """The image of a version, `name:tag`, where upstream published it; empty for one that it did not."""
         home = next((it for it in self.all if it.role == role and tag in it.versions), None)
         return f"{home}:{tag}" if home else ""
+
+    def newest(self, written: str) -> str:
+        """The newest release that a version of the chart allows, which is the one that Helm takes (Masterminds/semver,
+        Checking Version Constraints); a version that is one, and one that no release meets, as they are.
+        """
+        known = [it for home in self.all if home.role == "operator" for it in home.versions]
+        bounds = _BOUND.findall(written)
+        if bounds:
+            return max((it for it in known if all(_meets(it, *bound) for bound in bounds)), key=_numbers, default="")
+        found = _ALLOWED.fullmatch(written)
+        parts = [it for it in found["parts"].split(".") if it.isdigit()] if found else []
+        if not found or (len(parts) == 3 and found["mark"] in ("", "=")):
+            return written.lstrip("v~^=")
+        fixed = 1 if found["mark"] == "^" else min(len(parts), 2)
+        least = ".".join((*parts, "0", "0")[:3])
+        allowed = (it for it in known if it.split(".")[:fixed] == parts[:fixed] and _meets(it, ">=", least))
+        return max(allowed, key=_numbers, default=least)
 
     def may_have_chart(self, address: str) -> bool:
         """Whether upstream's chart may be at an address; an alias of a repository may stand for any."""
@@ -284,6 +305,12 @@ class Homes:
         if tagged and tag not in _MOVING:
             return self.published(role, tag)
         return self.current(role).name if not tagged or not tag else f"{self.current(role)}:{tag}"
+
+
+def _meets(version: str, mark: str, bound: str) -> bool:
+    """Whether a version is on the right side of a bound, of which numbers may be missing."""
+    one, two = _numbers(version), _numbers(".".join((*bound.split("."), "0", "0")[:3]))
+    return (one == two and "=" in mark) or (one > two if ">" in mark else one < two)
 
 
 def _numbers(version: str) -> tuple[int, int, int]:

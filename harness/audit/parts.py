@@ -31,7 +31,8 @@ _END = r"(?=[\s,;)}\]&|\\]|$)"
 _OF_YTT = r"#@[ \t]+\S[^\n]*"
 """What ytt fills in, which is a comment of YAML."""
 _ASSIGNED = re.compile(
-    rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}[ \t]*(?:\*|\[\]\w+[ \t]*|{_WRAPPED})?"
+    rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}"
+    rf"[ \t]*(?:(?P<alias>\*)|&[\w.-]+[ \t]+|\[\]\w+[ \t]*|{_WRAPPED})?"
     rf"(?P<quote>[\"'`]*)(?P<value>{_VALUE}|{_OF_YTT})[\"'`]*(?:(?<=[\"'])\.\w+\(\))?{_END}"
 )
 # `name: image.registry` with `value: docker.io`, in either order: Argo CD, helmfile, Terraform.
@@ -170,7 +171,8 @@ def _part(
     in_table = not named and "|" in (match.groupdict().get("separator") or "") and not match["quote"]
     if word is None or in_table or (humps[-1] == "version" and "image" not in humps):
         return None
-    value = variables.filled(written)
+    alias = match.groupdict().get("alias") and not match["quote"]
+    value = variables.anchored(written) if alias else variables.filled(written)
     if word == "repository" and "://" in value:
         # That of a chart, or of code.
         return None

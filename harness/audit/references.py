@@ -27,9 +27,12 @@ _TAG = rf"(?::(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])+))?"
 _DIGEST = r"(?P<digest>@sha256:(?:[0-9a-f]{64}))?"
 _WIKI_MARK = re.compile(r"\{(?:code|noformat|quote|panel|color|tip|note|info|warning|expand)\}$")
 _GLUED = re.compile(r"^[\w.-]*[A-Za-z][\w.-]*:-?(?!\d+/)")
+_EXPRESSION = re.compile(EXPRESSION)
 _API_TAG = re.compile(r"v1(?:alpha|beta)\d-")
 _DEFAULT_OF = re.compile(r"\$\{\w+:?-$")
 _LONGEST_VARIABLE = 80
+_FILLED_IN = re.compile(r":[\"'`$%{#(]")
+"""What follows a name whose tag a program or a template has; `<version>` is for a reader to write."""
 # `"docker.io/" + "a/b"`, `registry + "/a/b"`, `sprintf("%s/%s:%s", "docker.io", "a/b", tag)`
 _OTHER = r"(?:(?P<quote>[\"'`])(?P<literal>[\w.:-]+/?)(?P=quote)|(?P<name>(?:this\.|self\.)?[A-Za-z_]\w*))"
 _ADDED = re.compile(rf"{_OTHER}\s*(?:\+|~|\.\.|<>)\s*[\"'`](?P<slash>/?)$")
@@ -73,7 +76,8 @@ class Reference:
 
     The path begins at `at`. `host` is empty for a short name, None for one that cannot be known. `tag` is empty where
     there is none, or none that can be known. `scheme` is what stands before it, as in `docker://`. `plain` says that no
-    template is in what stands from `start` to `end`; a template for the tag stands behind `end`.
+    template is in what stands from `start` to `end`; a template for the tag stands behind `end`. `is_open` says that
+    the tag is filled in from elsewhere, with whatever version.
     """
 
     host: str | None
@@ -86,6 +90,7 @@ class Reference:
     end: int
     text: str
     plain: bool
+    is_open: bool = False
 
     @property
     def name(self) -> str:
@@ -108,6 +113,7 @@ class References:
         tails = sorted(homes.tails - homes.repositories, key=len, reverse=True)
         self._tail = re.compile(rf"/(?P<tail>{'|'.join(map(re.escape, tails))})(?![\w-])")
         self._rest = re.compile(f"{_SUB}{_TAG}{_DIGEST}")
+        self._ends = re.compile(f"{_TAG}{_DIGEST}")
         self._hosts = {
             it.repository: it.registry for it in homes.history.homes if it.repository not in homes.repositories
         }
@@ -155,6 +161,7 @@ class References:
             end=end,
             text=text[start:end],
             plain=False,
+            is_open=bool(rest["tag"]) and not is_known(tag),
         )
 
     @staticmethod
@@ -173,6 +180,9 @@ class References:
         if left == "s/" and beside == "%":
             # `%s/` is no part of the name.
             left, beside = "", "/"
+        around = self._around(text, first, match.start(), rest.end())
+        if around and not (scheme or left) and text[around.start() - 1 : around.start()] == "/":
+            return self._default(text, first, around, match, rest, variables)
         joined = None if scheme or left else self._joined(text, match.start(), rest.end())
         if not scheme and joined is None and beside in ("/", "@", "."):
             return None
@@ -189,13 +199,15 @@ class References:
                 return None
             host = self._hosts[named]
         tag, digest, end = rest["tag"] or "", rest["digest"] or "", rest.end()
+        after = self._ends.match(text, around.end()) if around and not (tag or digest) else None
         mark = _WIKI_MARK.search(tag)
         if mark:
             end, tag = end - len(mark[0]), tag[: mark.start()]
         if tag and not digest:
             shorter = tag.rstrip(".-")
             end, tag = end - (len(tag) - len(shorter)), shorter
-        filled = variables.filled(tag)
+        filled = variables.filled(tag or (after["tag"] or "" if after else ""))
+        digest = digest or (after["digest"] or "" if after else "")
         known = bool(filled) and is_known(filled)
         if tag and not is_known(tag) and not digest:
             end -= len(tag) + 1
@@ -213,6 +225,41 @@ class References:
             end=end,
             text=text[start:end],
             plain=joined is None and not is_part and "\\" not in text[start:end] and is_known(text[start:end]),
+            is_open=not known and bool(_FILLED_IN.match(text, around.end() if around else end)),
+        )
+
+    @staticmethod
+    def _around(text: str, first: int, start: int, end: int) -> re.Match[str] | None:
+        """The expression that a name is the default of: `${NAME:-a/b}`."""
+        found = (it for it in _EXPRESSION.finditer(text, first, end + _LONGEST_VARIABLE) if it.end() > start)
+        match = next(found, None)
+        return match if match and match.start() < start and end < match.end() else None
+
+    def _default(
+        self,
+        text: str,
+        first: int,
+        around: re.Match[str],
+        match: re.Match[str],
+        rest: re.Match[str],
+        variables: Variables,
+    ) -> Reference:
+        before, after = _LEFT.search(text[first : around.start()]), self._ends.match(text, around.end())
+        left = before["left"] if before else ""
+        tag = variables.filled(after["tag"] or "") if after else ""
+        start, end = around.start() - len(left), match.end() + len(rest["sub"])
+        return Reference(
+            host=self._host(left, variables) or None,
+            path=match[0] + rest["sub"],
+            tag=tag if is_known(tag) else "",
+            digest=(after["digest"] or "") if after else "",
+            scheme=(before["scheme"] or "") if before else "",
+            start=start,
+            at=match.start(),
+            end=end,
+            text=text[start:end],
+            plain=False,
+            is_open=not is_known(tag),
         )
 
     @staticmethod

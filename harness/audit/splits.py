@@ -26,6 +26,7 @@ _WITH_V = re.compile(r"v\d+\.\d+\.\d+(?:[-.]\w+)*")
 _VARIABLE_PATH = re.compile(rf"(?P<variable>{EXPRESSION})/(?P<path>[a-z0-9][\w./-]*)")
 _OF_VALUES = ("image.repository", f"{CHART_NAME}.image.repository")
 _HUB = tuple(f"{it}/" for it in HUB_HOSTS)
+_ANCHOR = re.compile(r"&(?P<name>[\w.-]+)[ \t]+[\"']?$")
 _LONGEST_HOST = max(map(len, _HUB))
 
 
@@ -132,7 +133,7 @@ class Splits:
         """A host within the repository: an error where the chart is one that puts its registry before it."""
         if pin is None or not self._is_of_image(part) or part.key.lower().endswith(("name", "image")):
             return
-        version = pin.version.lstrip("v~^=")
+        version = self._homes.newest(pin.version)
         if version.startswith(("0.", "1.")) or not pin.version or not chart_pins.is_upstream(pin, self._homes):
             return
         host, _, rest = (part.value or "").partition("/")
@@ -157,7 +158,7 @@ class Splits:
         if not is_host(first):
             return
         first = DOCKER_HUB if first in HUB_HOSTS else first
-        version = pin.version.lstrip("v~^=") if pin and self._is_of_image(part) else ""
+        version = self._homes.newest(pin.version) if pin and self._is_of_image(part) else ""
         written = tag.value if tag and tag.value else "" if tag else version
         hashed = digest.value if digest and digest.value and digest.value.startswith("sha256:") else ""
         if not any(rest == it or rest.endswith(f"/{it}") for it in self._homes.repositories):
@@ -213,6 +214,11 @@ class Splits:
         edits = []
         if any(it.word == "registry" and self._serves_others(it) for it, _ in changed):
             return []
+        if tag and tag.value is None:
+            # It may be any version.
+            return []
+        if any(self._has_aliases(it) for it, _ in changed):
+            return []
         for it, value in changed:
             span = (0, len(it.written)) if it.value == it.written else literal_in(it.written, {it.value or ""})
             if span is None:
@@ -226,6 +232,11 @@ class Splits:
         """Whether a registry is the variable before names of other images, too."""
         return part.key in self._serving_others
 
+    def _has_aliases(self, part: Part) -> bool:
+        """Whether a value has an anchor of YAML, and other places are the same by an alias."""
+        anchor = _ANCHOR.search(self._lines.before(part.start))
+        return bool(anchor and re.search(rf"\*{re.escape(anchor['name'])}(?![\w.-])", self._lines.text))
+
     @cached_property
     def _serving_others(self) -> frozenset[str]:
         """The variables before names of other images."""
@@ -236,7 +247,7 @@ class Splits:
     # Names without a repository: the chart has one
 
     def _without_repository(self, pin: ChartPin) -> Iterator[Stale]:
-        version = pin.version.lstrip("v~^=") or self._homes.current("operator").versions[-1]
+        version = self._homes.newest(pin.version) or self._homes.current("operator").versions[-1]
         if version.startswith(("0.", "1.")) or not chart_pins.is_upstream(pin, self._homes):
             return
         for part in self._placed.between(pin.start, pin.end):

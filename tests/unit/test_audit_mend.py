@@ -84,7 +84,20 @@ MENDED_TOGETHER = [
     ("op.rs", 'registry: "<host>".to_string(),\nrepository: "kubeflow/spark-operator<more>".into(),\n'),
     ("main.tf", 'op = "${var.hub != null ? var.hub : "<host>"}/kubeflow/spark-operator<more>:2.5.2"\n'),
     ("Jenkinsfile", 'def a = "<host>/" + "kubeflow/spark-operator<more>:2.5.2"\n'),
-    ("op.go", 'image := fmt.Sprintf("%s/%s:%s", "<host>", "kubeflow/spark-operator<more>", tag)\n'),
+    ("op.go", 'image := fmt.Sprintf("%s/%s:%s", "<host>", "kubeflow/spark-operator<more>", "2.5.2")\n'),
+    ("d.yaml", 'image: "{{ .hub | default "<host>" }}/{{ .repo | default "kubeflow/spark-operator<more>" }}:2.5.2"\n'),
+    ("a.sh", "docker pull ${HUB:-<host>}/${NAME:-kubeflow/spark-operator<more>}:${TAG:-2.5.2}\n"),
+    ("b.sh", "docker pull <host>/${NAME:-kubeflow/spark-operator<more>}:2.5.2\n"),
+    ("hub.tf", 'op = "${coalesce(var.hub, "<host>")}/${coalesce(var.name, "kubeflow/spark-operator<more>")}:2.5.2"\n'),
+    ("values.yaml", "image:\n  registry: &hub <host>\n  repository: kubeflow/spark-operator<more>\n"),
+    (
+        "release.yaml",
+        """
+chart: spark-operator
+version: ^2.1.0
+image: {registry: <host>, repository: kubeflow/spark-operator<more>}
+""",
+    ),
     ("main.py", 'op = f\'{os.getenv("HUB", "<host>")}/kubeflow/spark-operator<more>:2.5.2\'\n'),
 ]
 
@@ -112,6 +125,28 @@ def test_all_parts_of_a_name_are_mended_together(file: str, text: str, homes: Ho
         ("a.adoc", ":op-version: 2.1.1\n\ndocker pull docker.io/kubeflow/spark-operator:{op-version}\n"),
         ("a.nix", '{ imageName = "docker.io/kubeflow/spark-operator"; finalImageTag = "2.1.1"; }\n'),
         ("a.sh", "docker pull docker.io/kubeflow/spark-operator:2.1.1${SUFFIX}\n"),
+        ("a.sh", "docker pull ${IMAGE:-kubeflow/spark-operator}:2.1.1\n"),
+        ("a.sh", "docker pull ${IMAGE:-docker.io/kubeflow/spark-operator}:${TAG}\n"),
+        ("a.yaml", 'image: "docker.io/kubeflow/spark-operator:{{ .Values.tag }}"\n'),
+        ("a.yaml", "image:\n  name: docker.io/kubeflow/spark-operator\n  tag: $TAG\n"),
+        ("a.yaml", "image:\n  registry: docker.io\n  repository: kubeflow/spark-operator\n  tag: $TAG\n"),
+        ("a.go", 'image := fmt.Sprintf("%s/%s:%s", "docker.io", "kubeflow/spark-operator", tag)\n'),
+        ("a.py", 'image = "docker.io/kubeflow/spark-operator:" + tag\n'),
+        (
+            "a.yaml",
+            """
+image: {registry: &hub docker.io, repository: kubeflow/spark-operator, tag: 2.5.2}
+redis: {image: {registry: *hub, repository: acme/redis}}
+""",
+        ),
+        (
+            "a.yaml",
+            """
+chart: spark-operator
+version: ">=2.0.0 <2.2.0"
+image: {registry: docker.io, repository: kubeflow/spark-operator}
+""",
+        ),
         ("a.md", "| Operator | docker.io/kubeflow/spark-operator | 2.1.1 |\n"),
         ("a.html", "<td>docker.io/kubeflow/spark-operator</td><td>2.0.2</td>\n"),
         ("a.sh", "HUB=docker.io/kubeflow\ndocker pull $HUB/spark-operator:2.5.2\n"),
