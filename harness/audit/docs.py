@@ -8,6 +8,7 @@ name is an image's and which one the project's is decided in `harness/audit/refe
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -64,6 +65,15 @@ class DocumentAudit:
     left_out: tuple[str, ...]
     unknown: int = 0
     unread: tuple[tuple[str, int], ...] = ()
+
+    def file(self, name: str) -> Path:
+        """Where a file with findings is."""
+        return self.folder / name if self.folder.is_dir() else self.folder
+
+    def shown(self, name: str) -> str:
+        """Its name as it is in the current folder, where it is below that; otherwise in the audited folder."""
+        path = os.path.relpath(self.file(name))
+        return name if path.startswith(os.pardir) else path
 
     @property
     def exit_status(self) -> int:

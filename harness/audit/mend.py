@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ from harness.errors import UsageError
 from harness.report.files import write_bytes_atomically
 from harness.untrusted import check_yaml
 
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _LOADER = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 
 
@@ -42,7 +44,7 @@ class Mended:
     @property
     def diff(self) -> str:
         """A unified diff, as `git apply` reads it."""
-        old, new = (decoded(it)[0].splitlines(keepends=True) for it in (self.before, self.after))
+        old, new = (_LINE.findall(decoded(it)[0]) for it in (self.before, self.after))
         lines = difflib.unified_diff(old, new, f"a/{self.shown}", f"b/{self.shown}")
         return "".join(it if it.endswith("\n") else f"{it}\n\\ No newline at end of file\n" for it in lines)
 
@@ -50,10 +52,12 @@ class Mended:
 def plan(audit: DocumentAudit, scanner: Scanner) -> list[Mended]:
     """What mending would make of each file with a finding that can be mended. Nothing is written.
 
-    Raises OSError for a file that cannot be read any more.
+    A link below the folder is left alone: what it leads to is another's, or is mended itself. Raises OSError for a
+    file that cannot be read any more.
     """
     names = dict.fromkeys(it.file for it in audit.findings if it.edits)
-    made = (_planned(audit.folder / name if audit.folder.is_dir() else audit.folder, name, scanner) for name in names)
+    own = (it for it in names if not (audit.folder.is_dir() and audit.file(it).is_symlink()))
+    made = (_planned(audit.file(it), it, audit.shown(it), scanner) for it in own)
     return [it for it in made if it]
 
 
@@ -86,7 +90,7 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
     return text
 
 
-def _planned(file: Path, name: str, scanner: Scanner) -> Mended | None:
+def _planned(file: Path, name: str, shown: str, scanner: Scanner) -> Mended | None:
     before = file.read_bytes()
     text, encoded = decoded(before)
     found = [it for it in scanner.scan(text, name).stale if it.edits]
@@ -99,7 +103,7 @@ def _planned(file: Path, name: str, scanner: Scanner) -> Mended | None:
         or not _as_valid(name, text, mended, len(edits))
     ):
         return None
-    return Mended(file=file, shown=name, before=before, after=encoded(mended), names=len(chosen))
+    return Mended(file=file, shown=shown, before=before, after=encoded(mended), names=len(chosen))
 
 
 def _apart(found: Iterable[Stale]) -> Iterator[Stale]:

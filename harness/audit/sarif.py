@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,9 +50,18 @@ def text(audit: DocumentAudit) -> str:
         "originalUriBaseIds": {
             _ROOT: {"description": {"text": "The checkout that was audited, or the folder in none."}},
         },
-        "results": [_result(it, broken.index(it.finding.rule), way) for it in audit.findings],
+        "results": [_result(it, number, broken.index(it.finding.rule), way) for it, number in _numbered(audit)],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _numbered(audit: DocumentAudit) -> Iterator[tuple[Stale, int]]:
+    """Each finding with the number of those before it that say the same of the same file."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    for it in audit.findings:
+        key = (it.finding.rule, it.file, it.text)
+        yield it, seen[key]
+        seen[key] += 1
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -69,10 +80,10 @@ def _way_to(audited: Path) -> str:
     return "" if root == folder else f"{folder.relative_to(root).as_posix()}/"
 
 
-def _result(it: Stale, index: int, way: str) -> dict[str, Any]:
+def _result(it: Stale, number: int, index: int, way: str) -> dict[str, Any]:
     artifact = {"uri": quote(os.fsencode(way + it.file)), "uriBaseId": _ROOT}
     region = {"startLine": it.line, "startColumn": it.column, "endColumn": it.end}
-    told = f"{it.finding.rule}\n{it.file}\n{it.text}"
+    told = f"{it.finding.rule}\n{it.file}\n{it.text}" + (f"\n{number}" if number else "")
     identity = hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
     result: dict[str, Any] = {
         "ruleId": it.finding.rule,

@@ -17,7 +17,9 @@ _PLACES_SHOWN = 3
 def documents_lines(audit: DocumentAudit) -> Iterator[str]:
     """Each stale name in the format of compiler messages, then a summary line."""
     for it in audit.findings:
-        yield plain(f"{it.file}:{it.line}:{it.column}: {it.finding.severity.value}: {it.text}: {it.finding}")
+        yield plain(
+            f"{audit.shown(it.file)}:{it.line}:{it.column}: {it.finding.severity.value}: {it.text}: {it.finding}"
+        )
     said = f"{counted(len(audit.findings), 'stale reference')} in {counted(audit.files, 'file')}"
     excused = f"; {audit.excused} exempted by a marker" if audit.excused else ""
     unknown = f"; {counted(audit.unknown, 'name')} with a registry that is filled in elsewhere" if audit.unknown else ""
@@ -40,7 +42,13 @@ def _unread(kinds: Sequence[tuple[str, int]]) -> str:
 def documents_json(audit: DocumentAudit) -> str:
     """The same as JSON."""
     findings = [
-        {"file": it.file, "line": it.line, "column": it.column, "text": it.text, **finding_json(it.finding)}
+        {
+            "file": audit.shown(it.file),
+            "line": it.line,
+            "column": it.column,
+            "text": it.text,
+            **finding_json(it.finding),
+        }
         for it in audit.findings
     ]
     counts = {"files": audit.files, "excused": audit.excused, "unknown": audit.unknown}

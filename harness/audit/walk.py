@@ -21,6 +21,8 @@ _FIRST_OF_HISTORY = "CcHR"
 _GIT_SECONDS = 60.0
 _LARGEST = 4_000_000
 _BINARY_IN = 8000
+_ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
+_LETTERS = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 _TELLING = 4
 """So many letters are rare enough to be looked for."""
 _ENCODED = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -152,13 +154,13 @@ def _known_to_git(folder: Path) -> list[str] | None:
     if not _in_a_checkout(folder) or shutil.which("git") is None:
         return None
     listed = process.call(
-        ["git", "-C", folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-C", folder, "-c", "core.quotePath=true", "ls-files", "--cached", "--others", "--exclude-standard"],
         timeout=_GIT_SECONDS,
         check=False,
     )
     if listed.returncode != 0:
         return None
-    names = sorted({it for it in listed.stdout.split("\0") if it})
+    names = sorted({_unquoted(it) for it in listed.stdout.split("\n") if it})
     return [name for name in names if not _SKIPPED_FOLDERS.intersection(name.split("/")[:-1])] or None
 
 
@@ -167,3 +169,14 @@ def _in_a_checkout(folder: Path) -> bool:
     there = folder.resolve()
     # A folder above that nobody may look into is none of a checkout's, and Path.exists would raise.
     return "GIT_DIR" in os.environ or any(os.path.exists(it / ".git") for it in (there, *there.parents))  # noqa: PTH110
+
+
+def _unquoted(name: str) -> str:
+    """A name as Git quotes it, like a string of C, where it is not of plain letters (git-config, core.quotePath)."""
+    if not name.startswith('"'):
+        return name
+    return os.fsdecode(_ESCAPED.sub(lambda it: _byte(it[1]), name[1:-1].encode()))
+
+
+def _byte(escaped: bytes) -> bytes:
+    return bytes([int(escaped, 8)]) if len(escaped) == 3 else _LETTERS.get(escaped, escaped)

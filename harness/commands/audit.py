@@ -136,7 +136,9 @@ def _mended(audit: Any, homes: Any, parsed: argparse.Namespace) -> Any:
 
     planned = mend.plan(audit, docs.Scanner(homes))
     for it in planned:
-        print(plain(it.diff), end="")
+        for line in it.diff.split("\n")[:-1]:
+            # A carriage return is a part of the line for whoever applies the diff.
+            print(plain(line.removesuffix("\r")), end="\r\n" if line.endswith("\r") else "\n")
     if not (planned and parsed.fix):
         return audit
     mend.write(planned)

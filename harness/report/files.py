@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -25,7 +26,11 @@ def write_bytes_atomically(file: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
         if file.is_file():
-            temporary.chmod(file.stat().st_mode & 0o777)
+            there = file.stat()
+            with suppress(PermissionError):
+                # Root, as which containers run, would make it its own.
+                os.chown(temporary, there.st_uid, there.st_gid)
+            temporary.chmod(there.st_mode & 0o777)
         temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -417,3 +417,33 @@ def test_a_text_with_any_spelling_of_the_name_is_handed_out(homes: Homes, tmp_pa
     (tmp_path / "other.txt").write_text("a park, a PARK\n")
     found = walk.texts(tmp_path, needles, walk.Walked(), histories=False)
     assert [name for name, _ in found] == [f"{number}.txt" for number in range(len(needles))]
+
+
+def test_names_of_files_may_be_of_any_bytes(homes: Homes, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    names = [os.fsdecode(it) for it in (b"bad\xff.md", "größe.md".encode(), b'a "b"\\c\t.md', b"line\nend.md")]
+    for name in names:
+        (tmp_path / name).write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+    audit = docs.audit(tmp_path, homes)
+    assert sorted(it.file for it in audit.findings) == sorted(names)
+    (result, *_) = json.loads(sarif.text(audit))["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "a%20%22b%22%5Cc%09.md"
+
+
+def test_files_are_named_as_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("docker.io/kubeflow/spark-operator:2.5.2\n" * 2)
+    monkeypatch.chdir(tmp_path)
+    for given in ("docs", "docs/a.md", str(tmp_path / "docs")):
+        assert cli.main(["audit", "docs", given, "--diff", "--sarif", "a.sarif"]) == 1
+        said = capsys.readouterr().out
+        assert said.startswith("--- a/docs/a.md\n")
+        assert "\ndocs/a.md:2:1: error: " in said
+        results = json.loads((tmp_path / "a.sarif").read_text())["runs"][0]["results"]
+        uris = [it["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for it in results]
+        assert uris == ["docs/a.md", "docs/a.md"]
+        # Two places that say the same are two results.
+        assert len({it["partialFingerprints"]["staleReference/v1"] for it in results}) == 2

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tomllib
 from collections.abc import Sequence
@@ -234,6 +235,22 @@ def test_a_diff_can_be_applied_by_git(homes: Homes, tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "ghcr.io/kubeflow/spark-operator/controller:2.5.2"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\f\n", " \u2028\n"], ids=["LF", "CRLF", "form feed", "U+2028"])
+def test_a_diff_has_the_lines_as_git_counts_them(end: str, homes: Homes, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    text = f"a{end}docker.io/kubeflow/spark-operator:2.5.2{end}b{end}"
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    (it,) = planned(tmp_path, homes)
+    subprocess.run(["git", "-C", str(tmp_path), "apply"], input=it.diff.encode(), check=True)
+    assert (tmp_path / "a.txt").read_bytes() == it.after
+
+
+def test_the_printed_diff_keeps_carriage_returns(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    (tmp_path / "a.txt").write_bytes(b"image: docker.io/kubeflow/spark-operator:2.5.2\r\n")
+    cli.main(["audit", "docs", str(tmp_path), "--diff"])
+    assert b"\n+image: ghcr.io/kubeflow/spark-operator/controller:2.5.2\r\n" in capsysbinary.readouterr().out
+
+
 def test_everything_mended_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.md").write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
     assert cli.main(["audit", "docs", str(tmp_path), "--fix"]) == 0
@@ -290,6 +307,33 @@ def test_modes_and_links_stay(homes: Homes, tmp_path: Path) -> None:
     assert (tmp_path / "a.sh").is_symlink()
     assert "ghcr.io" in script.read_text()
     assert script.stat().st_mode & 0o777 == 0o750
+
+
+def test_no_link_below_a_folder_leads_out_of_it(homes: Homes, tmp_path: Path) -> None:
+    before = "docker.io/kubeflow/spark-operator:2.5.2\n"
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (tmp_path / "other.md").write_text(before)
+    (folder / "other.md").symlink_to("../other.md")
+    (folder / "a.md").write_text(before)
+    (folder / "same.md").symlink_to("a.md")
+    assert len(docs.audit(folder, homes).findings) == 3
+    mend.write(planned(folder, homes))
+    assert (folder / "a.md").read_text() != before
+    assert (tmp_path / "other.md").read_text() == before
+    assert [it.file for it in docs.audit(folder, homes).findings] == ["other.md"]
+
+
+def test_the_owner_stays(homes: Homes, tmp_path: Path) -> None:
+    file = tmp_path / "a.md"
+    file.write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+    if os.geteuid() == 0:
+        # As in a container, in whose folder are files of whoever started it.
+        os.chown(file, 65534, 65534)
+    before = file.stat()
+    mend.write(planned(tmp_path, homes))
+    assert "ghcr.io" in file.read_text()
+    assert (file.stat().st_uid, file.stat().st_gid) == (before.st_uid, before.st_gid)
 
 
 @pytest.mark.parametrize(
