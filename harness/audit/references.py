@@ -225,7 +225,7 @@ class References:
             end=end,
             text=text[start:end],
             plain=joined is None and not is_part and "\\" not in text[start:end] and is_known(text[start:end]),
-            is_open=not known and bool(_FILLED_IN.match(text, around.end() if around else end)),
+            is_open=is_part or (not known and bool(_FILLED_IN.match(text, around.end() if around else end))),
         )
 
     @staticmethod

@@ -98,7 +98,7 @@ def test_without_folders_the_catalogues_are_the_shipped_ones() -> None:
 
 
 def test_the_releases_alone_are_those_of_the_catalogues(tmp_path: Path) -> None:
-    own = folder(tmp_path, releases=RELOCATION)
+    own = folder(tmp_path / "rows", releases=RELOCATION)
     (tmp_path / "harness.toml").write_text(f'catalogue_dirs = ["{own}"]\n')
     loaded_settings = settings.load(file=tmp_path / "harness.toml")
 
