@@ -92,7 +92,8 @@ class Beside:
         if part.key == "name" and self._placed.near(part, "tag", "new"):
             return True
         pin = self._placed.pin(it.start)
-        return not tag and pin is not None and pin.version.lstrip("v~^=").startswith(("0.", "1."))
+        version = pin.version if pin else self._placed.chart
+        return not tag and version.lstrip("v~^=").startswith(("0.", "1."))
 
     def listed_tags(self, it: Reference) -> list[str] | None:
         """The tags that follow a name as a list, as skopeo sync reads them; none of them for another rule about tags

@@ -88,6 +88,8 @@ _COMMAND_VERSION = re.compile(
 _ADDRESS = re.compile(
     rf"{_Q}(?:repoURL|repo_url|repository|repo|url|--repo){_Q}(?:[ \t]*[:= ]|\()[ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
 )
+_OWN_NAME = re.compile(rf"^name:[ \t]*{_Q}{_NAME}{_Q}[ \t]*(?:#.*)?$", re.M)
+_OWN_VERSION = re.compile(rf"^version:[ \t]*{_Q}(?P<version>{_NUMBER}){_Q}", re.M)
 _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|locals|variable)\b)", re.M)
 _VARIABLES = re.compile(r"variable\b")
 
@@ -126,6 +128,18 @@ def pins(lines: Lines, variables: Variables, homes: Homes) -> list[ChartPin]:
     covered = {it.at for it in found}
     found += [it for it in _umbrellas(lines) if not any(it.holds(at) for at in covered)]
     return sorted(found, key=lambda it: it.at)
+
+
+def version_in(text: str, homes: Homes) -> str:
+    """The version of the operator's chart by a Chart.yaml, its own or that of a chart that depends on it; empty where
+    it has none, or several.
+    """
+    lines, variables = Lines(text), Variables(text)
+    own = _OWN_NAME.search(text) and _OWN_VERSION.search(text)
+    if own:
+        return own["version"]
+    versions = {it.version for it in pins(lines, variables, homes) if is_upstream(it, homes)}
+    return versions.pop() if len(versions) == 1 else ""
 
 
 def lone_versions(lines: Lines, found: Sequence[ChartPin], is_old: Callable[[str], bool]) -> Iterator[ChartPin]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from os.path import commonprefix
 from pathlib import Path
 
-from harness.audit import walk
+from harness.audit import chart_pins, walk
 from harness.audit.addresses import Addresses
 from harness.audit.assembled import Assembled
 from harness.audit.beside import Beside
@@ -102,7 +102,7 @@ def audit(folder: Path, homes: Homes, *, histories: bool = False) -> DocumentAud
     found: list[Stale] = []
     excused = unknown = 0
     for name, text in walk.texts(folder, scanner.needles, walked, histories=histories):
-        scanned = scanner.scan(text, name)
+        scanned = scanner.scan(text, name, scanner.chart_beside(folder / name if folder.is_dir() else folder))
         found += scanned.stale
         excused += scanned.excused
         unknown += scanned.unknown
@@ -141,11 +141,18 @@ class Scanner:
         self.needles = tuple(it.encode() for it in (*plain, *(it[1:] for it in keys)))
         """What a text has in it if it has anything to find."""
 
-    def scan(self, text: str, file: str) -> Scanned:
-        """The findings of a text."""
+    def chart_beside(self, file: Path) -> str:
+        """The version of the operator's chart that values get, by the Chart.yaml in their folder; empty without one."""
+        beside = file.with_name("Chart.yaml")
+        if file.suffix not in (".yaml", ".yml") or beside == file or not beside.is_file():
+            return ""
+        return chart_pins.version_in(beside.read_text(errors="replace"), self._homes)
+
+    def scan(self, text: str, file: str, chart: str = "") -> Scanned:
+        """The findings of a text; `chart` is what `chart_beside` says of its file."""
         lines = Lines(text)
         variables = Variables(text)
-        placed = Placed(self._homes, lines, variables)
+        placed = Placed(self._homes, lines, variables, chart)
         splits, beside = Splits(self._homes, placed, file), Beside(self._homes, placed, file)
         found = list(splits.found())
         unknown = splits.unknown

@@ -93,13 +93,14 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 def _planned(file: Path, name: str, shown: str, scanner: Scanner) -> Mended | None:
     before = file.read_bytes()
     text, encoded = decoded(before)
-    found = [it for it in scanner.scan(text, name).stale if it.edits]
+    chart = scanner.chart_beside(file)
+    found = [it for it in scanner.scan(text, name, chart).stale if it.edits]
     chosen = list(_apart(found))
     edits = {edit for it in chosen for edit in it.edits}
     mended = apply(text, edits)
     if (
         not chosen
-        or _still_stale(mended, name, scanner, text, _errors(chosen).total())
+        or _still_stale(mended, name, chart, scanner, text, _errors(chosen).total())
         or not _as_valid(name, text, mended, len(edits))
     ):
         return None
@@ -117,9 +118,9 @@ def _apart(found: Iterable[Stale]) -> Iterator[Stale]:
             yield it
 
 
-def _still_stale(mended: str, name: str, scanner: Scanner, text: str, number: int) -> bool:
+def _still_stale(mended: str, name: str, chart: str, scanner: Scanner, text: str, number: int) -> bool:
     """Whether the audit finds other errors in a mended text than those that were left, or more of them."""
-    before, after = (_errors(scanner.scan(it, name).stale) for it in (text, mended))
+    before, after = (_errors(scanner.scan(it, name, chart).stale) for it in (text, mended))
     return bool(after - before) or after.total() > before.total() - number
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from harness.audit import chart_pins, parts
@@ -20,11 +21,16 @@ _FARTHEST = 200
 
 
 class Placed:
-    """The parts and charts of a text. Parts are looked for when they are asked for: most texts have none."""
+    """The parts and charts of a text. Parts are looked for when they are asked for: most texts have none.
 
-    def __init__(self, homes: Homes, lines: Lines, variables: Variables) -> None:
+    `chart` is the version of the operator's chart that a Chart.yaml beside the text has, empty where there is none.
+    """
+
+    def __init__(self, homes: Homes, lines: Lines, variables: Variables, chart: str = "") -> None:
         self.lines = lines
-        self.pins = chart_pins.pins(lines, variables, homes)
+        self.chart = chart
+        found = chart_pins.pins(lines, variables, homes)
+        self.pins = [it if it.version or it.variable else replace(it, version=chart) for it in found]
         self._variables = variables
         self.uses = Uses(homes, lines, variables)
 

@@ -158,8 +158,10 @@ class Splits:
         if not is_host(first):
             return
         first = DOCKER_HUB if first in HUB_HOSTS else first
-        version = self._homes.newest(pin.version) if pin and self._is_of_image(part) else ""
-        written = tag.value if tag and tag.value else "" if tag else version
+        version = (pin.version if pin else self._placed.chart) if self._is_of_image(part) else ""
+        version = self._homes.newest(version)
+        # The chart takes its own version for an empty tag.
+        written = (tag.value if tag else "") or ("" if tag and tag.value is None else version)
         hashed = digest.value if digest and digest.value and digest.value.startswith("sha256:") else ""
         if not any(rest == it or rest.endswith(f"/{it}") for it in self._homes.repositories):
             return
@@ -205,7 +207,7 @@ class Splits:
         name, _, right = finding.replacement.partition(":")
         host, _, repository = name.partition("/")
         values = {"registry": host, "repository": repository, "tag": right}
-        by_word = {it.word: it for it in (*given, *([tag] if tag and right else []))}
+        by_word = {it.word: it for it in (*given, *([tag] if tag and tag.value and right else []))}
         if "registry" not in by_word and host != self._homes.current("operator").registry:
             return []
         if "repository" not in by_word and "registry" in by_word and finding.rule != "mixed-up-host":
@@ -302,7 +304,7 @@ class Splits:
     def _old(self, pin: ChartPin) -> Iterator[Stale]:
         """A chart whose image is in a former registry, unless its values name another one."""
         home = self._former_home(pin.version)
-        if not home or not chart_pins.is_upstream(pin, self._homes):
+        if not home or not pin.finish or not chart_pins.is_upstream(pin, self._homes):
             return
         held = self._placed.between(pin.start, pin.end)
         owned = (it for it in held if it.word == "registry" and self._is_of_image(it))

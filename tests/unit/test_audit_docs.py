@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from harness import cli
-from harness.audit import docs, sarif, walk
+from harness.audit import docs, mend, sarif, walk
 from harness.audit.homes import Homes
 from harness.matrix import catalogue
 
@@ -447,3 +447,41 @@ def test_files_are_named_as_in_the_current_folder(
         assert uris == ["docs/a.md", "docs/a.md"]
         # Two places that say the same are two results.
         assert len({it["partialFingerprints"]["staleReference/v1"] for it in results}) == 2
+
+
+_DEPENDENCY = """\
+name: platform
+version: 0.1.0
+dependencies:
+- {name: spark-operator, version: VERSION, repository: "https://kubeflow.github.io/spark-operator"}
+"""
+_OWN = "name: spark-operator\nversion: VERSION\n"
+_BELOW = "spark-operator:\n  image:\n    registry: docker.io\n    repository: kubeflow/spark-operator\n"
+_TOP = "image:\n  registry: docker.io\n  repository: kubeflow/spark-operator\n  tag: ''\n"
+
+
+@pytest.mark.parametrize(
+    ("chart", "version", "values", "found"),
+    [
+        (_DEPENDENCY, "2.1.1", _BELOW, ["old-release"]),
+        (_DEPENDENCY, "2.5.2", _BELOW, ["stale-registry"]),
+        (_DEPENDENCY, "2.1.1", _BELOW.replace("spark-operator:", "operator:", 1), ["old-release"]),
+        (_DEPENDENCY, "2.1.1", "spark-operator: {image: {registry: docker.io}}\n", ["old-release"]),
+        (_DEPENDENCY, "2.4.x", "spark-operator: {image: {registry: docker.io}}\n", ["mixed-up-host"]),
+        (_OWN, "2.1.1", _TOP, ["old-release"]),
+        (_OWN, "2.5.2", _TOP, ["stale-registry"]),
+        (_OWN, "1.4.6", "image:\n  repository: docker.io/kubeflow/spark-operator\n", ["stale-registry"]),
+    ],
+)
+def test_values_are_those_of_the_chart_in_their_folder(
+    chart: str, version: str, values: str, found: list[str], homes: Homes, tmp_path: Path
+) -> None:
+    (tmp_path / "Chart.yaml").write_text(chart.replace("VERSION", version))
+    (tmp_path / "values.yaml").write_text(values)
+    stale = [it for it in docs.audit(tmp_path, homes).findings if it.file == "values.yaml"]
+    assert [it.finding.rule for it in stale] == found
+    # What chart 2.1.1 asks for is nowhere but on Docker Hub.
+    is_new = homes.newest(version) >= "2.2.0"
+    assert all(bool(it.edits) == is_new for it in stale)
+    made = mend.plan(docs.audit(tmp_path, homes), docs.Scanner(homes))
+    assert [it.shown for it in made] == (["values.yaml"] if is_new else [])
