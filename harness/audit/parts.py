@@ -90,6 +90,7 @@ _WORDS: dict[str, Word] = {
 }
 _HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _COMMENT = re.compile(r"\s*(?:#|//|\*|<!--)")
+_IN_COMMENT = re.compile(r"(?:.*\s)?(?:#+|//+)\s")
 _HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?")
 # How many lines with content may lie between the parts of one name.
 _REACH = 8
@@ -104,7 +105,7 @@ class Part:
 
     `stem` is the key without its last word; lines count from 1, columns from 0. `indent` is the column where the line
     begins, `count` the number of lines with content up to here. `start` and `end` are offsets of the value. `named`
-    says that the key was a value itself, as in `name: image.registry`.
+    says that the key was a value itself, as in `name: image.registry`, and `commented` that it is in a comment.
     """
 
     key: str
@@ -119,6 +120,7 @@ class Part:
     start: int
     end: int
     named: bool = False
+    commented: bool = False
 
 
 def found_in(lines: Lines, variables: Variables) -> list[Part]:
@@ -146,7 +148,11 @@ def near(
     if word == "registry" and this.stem.endswith("image") and not names_host(this.value or ""):
         # `REGISTRY` before `IMAGE_NAME`.
         stems.add(this.stem.removesuffix("image").rstrip())
-    around = [it for it in _around(parts, this) if it.named == this.named and it.start != this.start]
+    around = [
+        it
+        for it in _around(parts, this)
+        if (it.named, it.commented) == (this.named, this.commented) and it.start != this.start
+    ]
     alike = [it for it in around if it.stem in stems]
     rivals = [it for it in around if it.key == this.key]
     places = [it.start for it in (*around, this)]
@@ -192,6 +198,7 @@ def _part(
         start=match.start("value"),
         end=match.end("value"),
         named=named,
+        commented=bool(_IN_COMMENT.match(lines.before(match.start("key")))),
     )
 
 

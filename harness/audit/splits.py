@@ -13,6 +13,7 @@ from harness.audit.chart_pins import ChartPin
 from harness.audit.expressions import EXPRESSION, literal_in, named_by
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes, Role
+from harness.audit.owners import indent
 from harness.audit.parts import Part
 from harness.audit.placed import Placed
 from harness.audit.references import HUB_HOSTS, in_image_key, is_host
@@ -27,6 +28,9 @@ _VARIABLE_PATH = re.compile(rf"(?P<variable>{EXPRESSION})/(?P<path>[a-z0-9][\w./
 _OF_VALUES = ("image.repository", f"{CHART_NAME}.image.repository")
 _HUB = tuple(f"{it}/" for it in HUB_HOSTS)
 _ANCHOR = re.compile(r"&(?P<name>[\w.-]+)[ \t]+[\"']?$")
+_ANCHORED = re.compile(r":[ \t]+&(?P<name>[\w.-]+)[ \t]*(?:#.*)?$")
+_NEAR_ALIAS = 4
+"""So many lines from an alias, a tag is that of what it merges."""
 _LONGEST_HOST = max(map(len, _HUB))
 
 
@@ -219,7 +223,7 @@ class Splits:
         if tag and tag.value is None:
             # It may be any version.
             return []
-        if any(self._has_aliases(it) for it, _ in changed):
+        if any(self._has_aliases(it) for it, _ in changed) or (not tag and self._is_merged_into_old(given[0])):
             return []
         for it, value in changed:
             span = (0, len(it.written)) if it.value == it.written else literal_in(it.written, {it.value or ""})
@@ -238,6 +242,22 @@ class Splits:
         """Whether a value has an anchor of YAML, and other places are the same by an alias."""
         anchor = _ANCHOR.search(self._lines.before(part.start))
         return bool(anchor and re.search(rf"\*{re.escape(anchor['name'])}(?![\w.-])", self._lines.text))
+
+    def _is_merged_into_old(self, part: Part) -> bool:
+        """Whether the mapping around a part is merged by an alias of YAML where the tag is one of a former home."""
+        number = part.line
+        above = (it for it in reversed(self._lines.all[: number - 1]) if it.strip() and indent(it) < part.column)
+        anchor = _ANCHORED.search(next(above, ""))
+        places = re.finditer(rf"\*{re.escape(anchor['name'])}(?![\w.-])", self._lines.text) if anchor else ()
+        lines = [self._lines.place(it.start())[0] for it in places]
+        current = self._homes.current("operator")
+        return any(
+            it.word == "tag"
+            and bool(_VERSION.fullmatch(it.value or ""))
+            and self._homes.of("operator", it.value or "") is not current
+            and any(abs(it.line - line) <= _NEAR_ALIAS for line in lines)
+            for it in self._placed.parts
+        )
 
     @cached_property
     def _serving_others(self) -> frozenset[str]:

@@ -148,6 +148,27 @@ version: ">=2.0.0 <2.2.0"
 image: {registry: docker.io, repository: kubeflow/spark-operator}
 """,
         ),
+        (
+            "a.yaml",
+            """
+image:
+  registry: docker.io
+  repository: kubeflow/spark-operator
+  # tag: 2.5.2
+  tag: 2.1.1
+""",
+        ),
+        (
+            "a.yaml",
+            """
+op: &op
+  registry: docker.io
+  repository: kubeflow/spark-operator
+image:
+  <<: *op
+  tag: 2.1.1
+""",
+        ),
         ("a.md", "| Operator | docker.io/kubeflow/spark-operator | 2.1.1 |\n"),
         ("a.html", "<td>docker.io/kubeflow/spark-operator</td><td>2.0.2</td>\n"),
         ("a.sh", "HUB=docker.io/kubeflow\ndocker pull $HUB/spark-operator:2.5.2\n"),
