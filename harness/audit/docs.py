@@ -27,7 +27,7 @@ from harness.audit.past import Past
 from harness.audit.placed import Placed
 from harness.audit.references import HUB_HOSTS, Reference, References, is_put_together, stands_for_image
 from harness.audit.replications import Replications
-from harness.audit.rules_about import is_rule, is_searched
+from harness.audit.rules_about import Builds, is_rule, is_searched
 from harness.audit.splits import Splits
 from harness.audit.stale import Edit, Stale, stale_at
 from harness.errors import UsageError
@@ -167,7 +167,10 @@ class Scanner:
         replications = Replications(self._homes, lines, file)
         found += replications.found()
         unknown += assembled.unknown + replications.unknown
+        builds = Builds(text)
         for reference in self._references.among(text, variables):
+            if builds.has(lines, reference.start):
+                continue
             if splits.has_taken(reference.start, reference.end) or assembled.has(reference.start, reference.end):
                 continue
             if not self._may_be_stale(reference):

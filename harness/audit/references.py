@@ -214,6 +214,7 @@ class References:
         # What a template makes a longer tag of is some version's.
         is_part = not is_known(tag) and bool(re.search(r"\d", re.sub(EXPRESSION, "", tag)))
         start = match.start() - len(left)
+        ends = [end, *([around.end()] if around else [])]
         return Reference(
             host=host,
             path=path,
@@ -225,7 +226,7 @@ class References:
             end=end,
             text=text[start:end],
             plain=joined is None and not is_part and "\\" not in text[start:end] and is_known(text[start:end]),
-            is_open=is_part or (not known and bool(_FILLED_IN.match(text, around.end() if around else end))),
+            is_open=is_part or (not known and any(_FILLED_IN.match(text, it) for it in ends)),
         )
 
     @staticmethod

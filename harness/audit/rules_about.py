@@ -50,6 +50,12 @@ _MADE = re.compile(
     r"|\b(?:docker_build|docker_build_with_restart|custom_build)\(\s*(?:ref\s*=\s*)?[\"']$"
 )
 """What names an image that is built: of Docker and its like, and of Tilt. Skaffold's are below `artifacts`."""
+_BUILT = re.compile(
+    r"\b(?:docker|podman|nerdctl|buildah)(?:\s+[\w./=-]+){0,3}?\s+(?:build|bud)\b(?:[^|;&\n]|\\\n){0,200}?"
+    r"\s(?:-t|--tag)[= ][\"']?(?P<name>[^\s\"']+)"
+)
+_WORD = re.compile(r"[^\s\"']+")
+_VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
 _IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")
 _ASKED = re.compile(r"[\"'][ \t]+(?:not[ \t]+)?in[ \t]")
 _FAILED = re.compile(r"[\"'`]?:[ \t]*(?:not found|manifest unknown|pull access denied|denied|unauthorized)\b", re.I)
@@ -57,6 +63,22 @@ _FILES = (".rego",)
 _MOST_LINES = 20
 _MOST_LETTERS = 500
 _FARTHEST = 20_000
+
+
+class Builds:
+    """The images that a text builds: by their names, or by the variables that have these."""
+
+    def __init__(self, text: str) -> None:
+        found = [it["name"] for it in _BUILT.finditer(text)] if "build" in text or "bud" in text else []
+        self._names = frozenset(found)
+        self._variables = frozenset(it[1] for name in found if (it := _VARIABLE.fullmatch(name)))
+
+    def has(self, lines: Lines, start: int) -> bool:
+        """Whether the name at an offset is one that is built there, and pulled from nowhere."""
+        word = _WORD.match(lines.text, start)
+        if word and word[0] in self._names:
+            return True
+        return bool(self._variables) and lines.owners(start)[:1] != [] and lines.owners(start)[0] in self._variables
 
 
 def is_key_of_rules(key: str) -> bool:

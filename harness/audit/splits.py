@@ -25,6 +25,11 @@ from harness.releases.charts import CHART_NAME
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-.]\w+)*")
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+(?:[-.]\w+)*")
 _VARIABLE_PATH = re.compile(rf"(?P<variable>{EXPRESSION})/(?P<path>[a-z0-9][\w./-]*)")
+# `registry + "/a/b"`, `Sprintf("%s/a/b", registry)`
+_ADDED_PATH = re.compile(
+    r"\b(?P<name>[A-Za-z_]\w*)\s*(?:\+|\.\.|<>|~)\s*[\"'`]/(?P<path>[a-z0-9][\w./-]*)"
+    r"|[\"'](?:%s|\{\})/(?P<inner>[a-z0-9][\w./-]*)[^\"'\n]*[\"'](?:\.format\(|\s*[,%]\s*\(?)\s*(?P<given>[A-Za-z_]\w*)"
+)
 _OF_VALUES = ("image.repository", f"{CHART_NAME}.image.repository")
 _HUB = tuple(f"{it}/" for it in HUB_HOSTS)
 _ANCHOR = re.compile(r"&(?P<name>[\w.-]+)[ \t]+[\"']?$")
@@ -264,7 +269,11 @@ class Splits:
         """The variables before names of other images."""
         own = tuple(self._homes.repositories)
         found = _VARIABLE_PATH.finditer(self._lines.text)
-        return frozenset(named_by(it["variable"]) for it in found if not it["path"].startswith(own))
+        added = _ADDED_PATH.finditer(self._lines.text)
+        return frozenset(
+            [named_by(it["variable"]) for it in found if not it["path"].startswith(own)]
+            + [it["name"] or it["given"] for it in added if not (it["path"] or it["inner"]).startswith(own)]
+        )
 
     # Names without a repository: the chart has one
 

@@ -169,6 +169,23 @@ image:
   tag: 2.1.1
 """,
         ),
+        (
+            "a.py",
+            """
+IMAGE_REGISTRY = "docker.io"
+IMAGE_REPOSITORY = "kubeflow/spark-operator"
+REDIS = IMAGE_REGISTRY + "/library/redis:7"
+""",
+        ),
+        (
+            "a.go",
+            """
+var registry = "docker.io"
+var repository = "kubeflow/spark-operator"
+redis := fmt.Sprintf("%s/library/redis:%s", registry, tag)
+""",
+        ),
+        ("a.tpl", '{{- printf "docker.io/kubeflow/spark-operator:%s" $tag -}}\n'),
         ("a.md", "| Operator | docker.io/kubeflow/spark-operator | 2.1.1 |\n"),
         ("a.html", "<td>docker.io/kubeflow/spark-operator</td><td>2.0.2</td>\n"),
         ("a.sh", "HUB=docker.io/kubeflow\ndocker pull $HUB/spark-operator:2.5.2\n"),
