@@ -50,8 +50,15 @@ class Beside:
     def tag(self, it: Reference) -> str:
         """The tag that a text has beside a whole name without one, as a key of its own, or in the next cell."""
         tag = self._tag(it)
-        after = None if tag else _CELL_AFTER.match(self._lines.text, it.end)
-        return (tag.value or "") if tag else after["tag"] if after else ""
+        if tag:
+            return tag.value or ""
+        after = _CELL_AFTER.match(self._lines.text, it.end)
+        return after["tag"] if after else self._used_tag(it) or ""
+
+    def _used_tag(self, it: Reference) -> str | None:
+        """The tag that a text puts behind the variable of a name; empty where it cannot be known."""
+        owners = self._lines.owners(it.start)[:1]
+        return self._placed.used_tag(owners[0]) if owners else None
 
     def tag_edits(self, it: Reference, right: str) -> list[Edit]:
         """What makes another tag of it, if it is written there as it is."""
@@ -78,18 +85,19 @@ class Beside:
 
     def needs_more(self, it: Reference, tag: str) -> bool:
         """Whether another name alone does not mend a text: where a Kustomization replaces the tag of the images that
-        its bases name, where a list of copies has the host apart, where the tag beside it is filled in from elsewhere,
-        and where a chart before release 2.0 decides the tag.
+        its bases name, or their names alone, where a list of copies has the host apart, where the tag is filled in from
+        elsewhere, and where a chart before release 2.0 decides it.
         """
         beside = self._tag(it)
-        if beside and beside.value is None and not tag:
+        if not tag and ((beside and beside.value is None) or self._used_tag(it) == ""):
             return True
         if _COPIED_FROM.search(self._lines.before(it.start)):
             return True
         part = self._placed.part(it.start)
         if part is None:
             return False
-        if part.key == "name" and self._placed.near(part, "tag", "new"):
+        new = self._placed.near(part, "tag", "new")
+        if (part.key == "name" and new) or (part.key == "newName" and not (tag or new)):
             return True
         pin = self._placed.pin(it.start)
         version = pin.version if pin else self._placed.chart

@@ -90,6 +90,8 @@ _WORDS: dict[str, Word] = {
 }
 _HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _COMMENT = re.compile(r"\s*(?:#|//|\*|<!--)")
+_OF_CHART = {"chart", "helm", "api"}
+"""Whose versions are no tags."""
 _IN_COMMENT = re.compile(r"(?:.*\s)?(?:#+|//+)\s")
 _HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?")
 # How many lines with content may lie between the parts of one name.
@@ -165,7 +167,14 @@ def near(
         and not any(_between(rival.start, it, this) for rival in rivals)
         and not any(_between(barrier, it, this) for barrier in nearby)
     ]
-    return min(close, key=lambda it: (abs(it.line - this.line), abs(it.start - this.start)), default=None)
+    # `OPERATOR_TAG` goes before `OPERATOR_VERSION`.
+    return min(
+        close, key=lambda it: (_is_version(it), abs(it.line - this.line), abs(it.start - this.start)), default=None
+    )
+
+
+def _is_version(it: Part) -> bool:
+    return it.key.lower().endswith("version")
 
 
 def _part(
@@ -175,7 +184,7 @@ def _part(
     humps = [it.lower() for it in _HUMPS.findall(key)]
     word = _WORDS.get(humps[-1]) if humps else None
     in_table = not named and "|" in (match.groupdict().get("separator") or "") and not match["quote"]
-    if word is None or in_table or (humps[-1] == "version" and "image" not in humps):
+    if word is None or in_table or (humps[-1] == "version" and (not humps[:-1] or _OF_CHART & {*humps})):
         return None
     alias = match.groupdict().get("alias") and not match["quote"]
     value = variables.anchored(written) if alias else variables.filled(written)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,12 +11,15 @@ from functools import cached_property
 
 from harness.audit import chart_pins, parts
 from harness.audit.chart_pins import ChartPin
-from harness.audit.expressions import Variables
+from harness.audit.expressions import EXPRESSION, Variables, named_by
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines, indent
 from harness.audit.parts import Part, Word
 from harness.audit.uses import Uses
 
+_USED = re.compile(rf"(?P<variable>{EXPRESSION}):(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])(?:{EXPRESSION}|[\w.-])*|\$\d)")
+_TAG = re.compile(r"\w[\w.-]*")
+_MAY_BE_USED = re.compile(r"[\w})]:[\w${<%#]")
 _FARTHEST = 200
 """So many lines from a registry, nothing is below it."""
 
@@ -57,6 +61,20 @@ class Placed:
     def near(self, part: Part, word: Word, stem: str | None = None) -> Part | None:
         """The nearest other part of the same name, by `parts.near`."""
         return parts.near(self.lines, self.parts, part, word, self._barriers, stem)
+
+    def used_tag(self, key: str) -> str | None:
+        """The tag behind a variable where a text uses it, as in `$IMAGE:$TAG`; empty where it cannot be known, None
+        where there is no such use.
+        """
+        found = {self._variables.filled(it["tag"]) for it in self._used if named_by(it["variable"]) == key}
+        if not found:
+            return None
+        tag = found.pop()
+        return tag if not found and _TAG.fullmatch(tag) else ""
+
+    @cached_property
+    def _used(self) -> list[re.Match[str]]:
+        return list(_USED.finditer(self.lines.text)) if _MAY_BE_USED.search(self.lines.text) else []
 
     def registry_above(self, offset: int) -> Part | None:
         """The nearest registry in a mapping around an offset, which all the repositories below it are of."""

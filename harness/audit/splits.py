@@ -170,7 +170,8 @@ class Splits:
         version = (pin.version if pin else self._placed.chart) if self._is_of_image(part) else ""
         version = self._homes.newest(version)
         # The chart takes its own version for an empty tag.
-        written = (tag.value if tag else "") or ("" if tag and tag.value is None else version)
+        used = None if tag else self._placed.used_tag(part.key)
+        written = (tag.value if tag else used) or ("" if tag and tag.value is None else version)
         hashed = digest.value if digest and digest.value and digest.value.startswith("sha256:") else ""
         if not any(rest == it or rest.endswith(f"/{it}") for it in self._homes.repositories):
             return
@@ -182,7 +183,7 @@ class Splits:
         if registry is None and (self._has_other_registry() or not (pin or self._is_of_values(part))):
             # What stands before the repository is written elsewhere.
             finding = replace(finding, same=False)
-        if pin and pin.variable in self._old_somewhere:
+        if (pin and pin.variable in self._old_somewhere) or (used == "" and not version):
             # No registry has all of these versions.
             finding = replace(finding, same=False)
         yield self._stale(given, tag, finding)

@@ -104,6 +104,10 @@ def _content(path: str, name: str, unread: Counter[str]) -> bytes | None:
         return None
     try:
         status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode) and not os.path.islink(path):  # noqa: PTH114 - a text is at hand
+            # Git lists a submodule, or a checkout within another, as if it were a file.
+            unread["nested checkout (another repository)"] += 1
+            return None
         if not stat.S_ISREG(status.st_mode):
             return None
         if status.st_size > _LARGEST:

@@ -430,6 +430,17 @@ def test_names_of_files_may_be_of_any_bytes(homes: Homes, tmp_path: Path) -> Non
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "a%20%22b%22%5Cc%09.md"
 
 
+def test_a_checkout_within_another_is_counted(homes: Homes, tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    for folder in (tmp_path, inner):
+        subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    (inner / "a.md").write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+    (tmp_path / "link").symlink_to("inner")
+    (tmp_path / "b.md").write_text("nothing\n")
+    audit = docs.audit(tmp_path, homes)
+    assert (audit.files, audit.unread) == (1, (("nested checkout (another repository)", 1),))
+
+
 def test_files_are_named_as_in_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

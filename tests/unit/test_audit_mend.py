@@ -86,6 +86,15 @@ MENDED_TOGETHER = [
     ("main.tf", 'op = "${var.hub != null ? var.hub : "<host>"}/kubeflow/spark-operator<more>:2.5.2"\n'),
     ("Jenkinsfile", 'def a = "<host>/" + "kubeflow/spark-operator<more>:2.5.2"\n'),
     ("op.go", 'image := fmt.Sprintf("%s/%s:%s", "<host>", "kubeflow/spark-operator<more>", "2.5.2")\n'),
+    (
+        "variables.yml",
+        """
+operator_hub: <host>
+operator_repository: kubeflow/spark-operator<more>
+operator_version: 2.5.2
+image: "{{ operator_hub }}/{{ operator_repository }}:{{ operator_version }}"
+""",
+    ),
     ("d.yaml", 'image: "{{ .hub | default "<host>" }}/{{ .repo | default "kubeflow/spark-operator<more>" }}:2.5.2"\n'),
     ("a.sh", "docker pull ${HUB:-<host>}/${NAME:-kubeflow/spark-operator<more>}:${TAG:-2.5.2}\n"),
     ("b.sh", "docker pull <host>/${NAME:-kubeflow/spark-operator<more>}:2.5.2\n"),
@@ -186,6 +195,18 @@ redis := fmt.Sprintf("%s/library/redis:%s", registry, tag)
 """,
         ),
         ("a.tpl", '{{- printf "docker.io/kubeflow/spark-operator:%s" $tag -}}\n'),
+        ("a.env", "SPARK_OPERATOR_IMAGE=docker.io/kubeflow/spark-operator\nSPARK_OPERATOR_VERSION=2.1.1\n"),
+        ("Dockerfile", "ARG BASE=docker.io/kubeflow/spark-operator\nFROM ${BASE}:2.1.1\n"),
+        ("a.sh", "IMG=docker.io/kubeflow/spark-operator\ndocker pull $IMG:$1\n"),
+        (
+            "a.sh",
+            """
+IMAGE_REGISTRY=docker.io
+IMAGE_REPOSITORY=kubeflow/spark-operator
+docker pull ${IMAGE_REGISTRY}/${IMAGE_REPOSITORY}:$1
+""",
+        ),
+        ("kustomization.yaml", "images:\n- name: operator\n  newName: docker.io/kubeflow/spark-operator\n"),
         ("a.md", "| Operator | docker.io/kubeflow/spark-operator | 2.1.1 |\n"),
         ("a.html", "<td>docker.io/kubeflow/spark-operator</td><td>2.0.2</td>\n"),
         ("a.sh", "HUB=docker.io/kubeflow\ndocker pull $HUB/spark-operator:2.5.2\n"),
