@@ -101,13 +101,14 @@ class Homes:
         known = [it for home in self.all if home.role == "operator" for it in home.versions]
         bounds = _BOUND.findall(written)
         if bounds:
-            return max((it for it in known if all(_meets(it, *bound) for bound in bounds)), key=_numbers, default="")
+            allowed = (it for it in known if all(_meets(it, *bound) for bound in bounds))
+            return max(allowed, key=_numbers, default=_padded(bounds[0][1]))
         found = _ALLOWED.fullmatch(written)
         parts = [it for it in found["parts"].split(".") if it.isdigit()] if found else []
         if not found or (len(parts) == 3 and found["mark"] in ("", "=")):
             return written.lstrip("v~^=")
         fixed = 1 if found["mark"] == "^" else min(len(parts), 2)
-        least = ".".join((*parts, "0", "0")[:3])
+        least = _padded(".".join(parts))
         allowed = (it for it in known if it.split(".")[:fixed] == parts[:fixed] and _meets(it, ">=", least))
         return max(allowed, key=_numbers, default=least)
 
@@ -307,9 +308,14 @@ class Homes:
         return self.current(role).name if not tagged or not tag else f"{self.current(role)}:{tag}"
 
 
+def _padded(version: str) -> str:
+    """A version with the numbers that are missing."""
+    return ".".join((*version.split("."), "0", "0")[:3])
+
+
 def _meets(version: str, mark: str, bound: str) -> bool:
     """Whether a version is on the right side of a bound, of which numbers may be missing."""
-    one, two = _numbers(version), _numbers(".".join((*bound.split("."), "0", "0")[:3]))
+    one, two = _numbers(version), _numbers(_padded(bound))
     return (one == two and "=" in mark) or (one > two if ">" in mark else one < two)
 
 

@@ -140,3 +140,30 @@ def test_a_mistake_in_the_history_is_told_with_its_line() -> None:
 
     with pytest.raises(CatalogueError, match="line 4: key until"):
         history.read(broken)
+
+
+@pytest.mark.parametrize(
+    ("written", "newest"),
+    [
+        ("2.4.0", "2.4.0"),
+        ("v2.4.0", "2.4.0"),
+        ("=2.4.0", "2.4.0"),
+        ("2.1.x", "2.1.1"),
+        ("2.1", "2.1.1"),
+        ("~2.0.1", "2.0.2"),
+        ("~2.1", "2.1.1"),
+        (">=2.0.0 <2.2.0", "2.1.1"),
+        (">= 2.0, < 2.1", "2.0.2"),
+        ("1.x", "1.0.0"),
+        (">=1.1.0 <2.0.0", "1.1.0"),
+        ("9.9.9", "9.9.9"),
+        ("", ""),
+    ],
+)
+def test_the_newest_release_that_a_range_allows(written: str, newest: str, homes: Homes) -> None:
+    assert homes.newest(written) == newest
+
+
+@pytest.mark.parametrize("written", ["2.x", "2", "^2.0.0", "^2.1", "~2", ">=2.2", ">=2.0.0 <3"])
+def test_an_open_range_means_the_newest_of_all(written: str, homes: Homes) -> None:
+    assert homes.newest(written) == homes.current("operator").versions[-1]
