@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os.path import commonprefix
@@ -150,6 +151,18 @@ class Scanner:
 
     def scan(self, text: str, file: str, chart: str = "") -> Scanned:
         """The findings of a text; `chart` is what `chart_beside` says of its file."""
+        if "\r\n" not in text:
+            return self._scan(text, file, chart)
+        # Most expressions know one kind of line ends; lines and columns are the same in both.
+        ends = [it.start() - number for number, it in enumerate(re.finditer("\r\n", text))]
+        scanned = self._scan(text.replace("\r\n", "\n"), file, chart)
+        moved = (
+            replace(it, edits=tuple(_moved(edit, ends) for edit in it.edits)) if it.edits else it
+            for it in scanned.stale
+        )
+        return replace(scanned, stale=tuple(moved))
+
+    def _scan(self, text: str, file: str, chart: str) -> Scanned:
         lines = Lines(text)
         variables = Variables(text)
         placed = Placed(self._homes, lines, variables, chart)
@@ -272,6 +285,11 @@ class Scanner:
             return ()
         first = Edit(start=it.start + default[0], end=it.start + default[1], text=host)
         return [first, Edit(start=it.at, end=it.end, text=rest)]
+
+
+def _moved(edit: Edit, ends: Sequence[int]) -> Edit:
+    """An edit with the letters before it that line ends have more; none goes over the end of a line."""
+    return replace(edit, start=edit.start + bisect_left(ends, edit.start), end=edit.end + bisect_left(ends, edit.end))
 
 
 def _host_in(left: str) -> tuple[int, int] | None:

@@ -431,6 +431,21 @@ def test_the_fixes_of_sarif_are_those_of_the_command(case: dict[str, str], homes
     assert len(errors(left)) == len(errors(audit.findings)) - sum(bool(it.edits) for it in errors(audit.findings))
 
 
+@pytest.mark.parametrize("case", CASES, ids=[it["name"] for it in CASES])
+def test_line_ends_of_windows_make_no_difference(case: dict[str, str], homes: Homes) -> None:
+    scanner = docs.Scanner(homes)
+    text = case["text"].removeprefix("\n")
+    one, other = (scanner.scan(it, case["file"]).stale for it in (text, text.replace("\n", "\r\n")))
+    assert [(it.line, it.column, it.end, it.text, it.regions) for it in other] == [
+        (it.line, it.column, it.end, it.text, it.regions) for it in one
+    ]
+    mended, same = (
+        mend.apply(it, {edit for stale in found for edit in stale.edits})
+        for it, found in ((text, one), (text.replace("\n", "\r\n"), other))
+    )
+    assert same == mended.replace("\n", "\r\n")
+
+
 def errors(found: Sequence[Stale]) -> list[Stale]:
     return [it for it in found if it.finding.severity is Severity.ERROR]
 
