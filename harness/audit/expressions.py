@@ -56,6 +56,8 @@ _PARAMETER_INLINE = re.compile(
 _TEMPLATE = re.compile(r"\$(?P<name>\w+)\s*:=[^{}\n]{0,120}?\bdefault\s+\"(?P<value>[^\"\n]*)\"")
 _LITERAL = re.compile(r"[\w./:@-]+")
 _DEEPEST = 4
+_FARTHEST = 300
+_COMMENT = re.compile(r"(?<!\S)(?:#+|//+)\s")
 
 
 def is_known(text: str) -> bool:
@@ -117,14 +119,22 @@ class Variables:
     def _known(self) -> dict[str, set[str]]:
         if self._values is None:
             self._values = {}
+            in_comments: dict[str, set[str]] = {}
             for pattern in (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE, _ATTRIBUTE, _PARAMETER, _PARAMETER_INLINE):
                 for match in pattern.finditer(self._text):
                     name, value = match["name"], match["value"]
                     if value not in (f"var.{name}", f"local.{name}"):
-                        self._values.setdefault(name, set()).add(value)
+                        known = in_comments if self._is_in_comment(match.start("name")) else self._values
+                        known.setdefault(name, set()).add(value)
+            # A comment counts where nothing else does.
+            self._values = in_comments | self._values
             for match in re.finditer(r"\bfor\s+(\w+)\s+in\b", self._text):
                 self._values.setdefault(match[1], set()).update(("", "a loop's"))
         return self._values
+
+    def _is_in_comment(self, offset: int) -> bool:
+        first = max(self._text.rfind("\n", 0, offset) + 1, offset - _FARTHEST)
+        return bool(_COMMENT.search(self._text, first, offset))
 
 
 def _replaced(text: str, value: Callable[[str], str | None], depth: int) -> str:
