@@ -145,9 +145,14 @@ class Scanner:
     def chart_beside(self, file: Path) -> str:
         """The version of the operator's chart that values get, by the Chart.yaml in their folder; empty without one."""
         beside = file.with_name("Chart.yaml")
-        if file.suffix not in (".yaml", ".yml") or beside == file or not beside.is_file():
+        if file.suffix not in (".yaml", ".yml") or beside == file:
             return ""
-        return chart_pins.version_in(beside.read_text(errors="replace"), self._homes)
+        try:
+            text = beside.read_text(errors="replace") if beside.is_file() else ""
+        except OSError:
+            # The walk counts it among what is not read.
+            return ""
+        return chart_pins.version_in(text, self._homes)
 
     def scan(self, text: str, file: str, chart: str = "") -> Scanned:
         """The findings of a text; `chart` is what `chart_beside` says of its file."""

@@ -496,3 +496,16 @@ def test_values_are_those_of_the_chart_in_their_folder(
     assert all(bool(it.edits) == is_new for it in stale)
     made = mend.plan(docs.audit(tmp_path, homes), docs.Scanner(homes))
     assert [it.shown for it in made] == (["values.yaml"] if is_new else [])
+
+
+def test_a_chart_that_cannot_be_read_says_nothing(
+    homes: Homes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Chart.yaml").write_text(_DEPENDENCY.replace("VERSION", "2.1.1"))
+
+    def refused(file: Path, **_: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    # Root, who runs this in CI, can read everything.
+    monkeypatch.setattr(Path, "read_text", refused)
+    assert docs.Scanner(homes).chart_beside(tmp_path / "values.yaml") == ""
