@@ -218,7 +218,11 @@ class _Values:
 
 def _values(options: RunOptions, found: Found | None, own: OwnRows, settings: Settings, *, adapt: bool) -> _Values:
     """The values of the run; `adapt` says whether the user's may be made to suit a cluster that a run makes."""
-    mine: tuple[Mapping[str, Any], ...] = umbrella.given(options.values, options.values_key or "", own.values)
+    profiles = own.values
+    if found is not None and any(map(profile_name, options.values)):
+        # Values that are given again are the user's own; a lock has rows of a catalogue, and no profiles.
+        profiles = own_catalogue.read(settings.catalogue_dirs).values
+    mine: tuple[Mapping[str, Any], ...] = umbrella.given(options.values, options.values_key or "", profiles)
     if found is not None:
         from harness.run.lock import unmasked
 

@@ -74,6 +74,18 @@ def test_values_that_a_run_adapts_are_adapted_again_where_the_lock_has_no_secret
     assert values == {"controller": {"batchScheduler": scheduler}, "secretKey": "hunter2"}
 
 
+def test_secrets_are_given_again_by_a_profile_of_the_users_own(tmp_path: Path) -> None:
+    other = lock(values={"secretKey": "***"}, redacted=("/secretKey",))
+    LockStore(tmp_path / "cache" / "locks").save(other)
+    profiles = tmp_path / "mine" / "values"
+    profiles.mkdir(parents=True)
+    (profiles / "ours.yaml").write_text("secretKey: hunter2\n")
+    (tmp_path / "harness.toml").write_text('catalogue_dirs = ["mine"]\n')
+
+    asked = setup.request(RunOptions(lock=other.digest, values=(Path("profile:ours"),)))
+    assert asked.values == ({"secretKey": "hunter2"},)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
