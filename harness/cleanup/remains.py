@@ -280,6 +280,8 @@ def _remove_context(remain: Remain) -> str:
         document["current-context"] = ""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        # Before anything is in it: it has the keys of the user's other clusters.
+        draft.touch(mode=0o600)
         draft.write_text(yaml.safe_dump(document, sort_keys=False))
         draft.chmod(stat.S_IMODE(path.stat().st_mode))
         draft.replace(path.resolve())

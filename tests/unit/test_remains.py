@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -182,6 +183,27 @@ def test_the_users_kubeconfig_loses_only_clusters_of_the_run(own_host: Path) -> 
         assert [item["name"] for item in left[section]] == ["kind-dev", "kind-soh-dev"]
     assert left["current-context"] == ""
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_other_user_can_read_a_kubeconfig_while_it_is_rewritten(
+    own_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = own_host / "home" / ".kube" / "config"
+    path.parent.mkdir()
+    path.write_text(kubeconfig_of("kind-soh-030405-ab12-1", "kind-dev"))
+    path.chmod(0o600)
+    modes = []
+    chmod = Path.chmod
+
+    def noted(file: Path, mode: int) -> None:
+        modes.append(stat.S_IMODE(file.stat().st_mode))
+        chmod(file, mode)
+
+    monkeypatch.setattr(Path, "chmod", noted)
+
+    assert remove(everything(A_CLUSTER).remains) == []
+    assert modes == [0o600]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_kubeconfig_without_clusters_of_ours_is_not_even_rewritten(
