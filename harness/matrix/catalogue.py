@@ -59,7 +59,8 @@ class Catalogue:
     """All rows. Names are unique; the order is that of the files, whose texts are in `written` by their stems.
 
     `found_paths` is for `expand.paths` alone, which fills it, and `checked` for `select.check`: the scenarios with
-    which the rows are in order.
+    which the rows are in order. `matched` is what names and globs have matched: environments, and paths for
+    `expand.matching_paths`.
     """
 
     environments: tuple[Environment, ...]
@@ -73,6 +74,7 @@ class Catalogue:
     written: Mapping[str, TomlSource] = field(default_factory=dict)
     found_paths: dict[str, model.Path] = field(default_factory=dict, init=False, repr=False, compare=False)
     checked: list[Mapping[str, Scenario]] = field(default_factory=list, init=False, repr=False, compare=False)
+    matched: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def environment(self, name: str) -> Environment:
         """The environment of that name, which may end in properties. Raises UsageError with suggestions."""
@@ -80,10 +82,13 @@ class Catalogue:
 
     def environment_names(self, patterns: Sequence[str]) -> list[str]:
         """The names of environments that names and globs match, in order. Raises UsageError as `matching` does."""
-        known = properties.names_for(patterns, self.environments, self.properties)
-        meant = properties.canonical(patterns, self.environments, self.properties)
-        matching("environment", meant, known)
-        return [it for it in known if self.environment(it).named_by(meant)]
+        asked = ("environment", *patterns)
+        if asked not in self.matched:
+            known = properties.names_for(patterns, self.environments, self.properties)
+            meant = properties.canonical(patterns, self.environments, self.properties)
+            matching("environment", meant, known)
+            self.matched[asked] = tuple(it for it in known if self.environment(it).named_by(meant))
+        return list(self.matched[asked])
 
     def listed_environments(self) -> tuple[Environment, ...]:
         """All with a row, and those with properties that tiers or the default selection name."""

@@ -95,6 +95,13 @@ def matching_paths(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
 
     Globs match only paths that have a row, and those with a profile only where they say `+profile=` themselves.
     """
+    asked = ("path", *patterns)
+    if asked not in catalogue.matched:
+        catalogue.matched[asked] = tuple(_matching_paths(catalogue, patterns))
+    return list(catalogue.matched[asked])
+
+
+def _matching_paths(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
     # find_path knows more about a name that has no row than a list of names could say.
     named = {
         pattern: find_path(catalogue, pattern.removeprefix(NOT)).name for pattern in patterns if not is_glob(pattern)

@@ -130,13 +130,13 @@ def _check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
                 )
             _require_some(catalogue, filter(tier.has, cells), rules.written, "tier", number)
     for number, row in enumerate(rules.exclusions):
-        _of_row(catalogue, _choice_of(row), scenarios, rules.written, "exclude", number)
+        _named(catalogue, _choice_of(row), scenarios, rules.written, "exclude", number)
     written = catalogue.written.get("default", TomlSource())
     for number, choice in enumerate(catalogue.defaults.default):
         cells = _of_row(catalogue, choice, scenarios, written, "default", number)
         if not _emptied(catalogue, written, "default", number):
             _require_some(catalogue, cells, written, "default", number)
-    _of_row(catalogue, catalogue.defaults.when_not_given, scenarios, written, "when-not-given", 0)
+    _named(catalogue, catalogue.defaults.when_not_given, scenarios, written, "when-not-given", 0)
     own = [
         *((tag, f"the environment {it.name}") for it in catalogue.environments for tag in it.tags),
         *((it.name, f"the property {it.name}") for it in catalogue.properties.rows),
@@ -164,8 +164,19 @@ def _of_row(
     table: str,
     number: int,
 ) -> list[Cell]:
-    """The cells of a row, without the tags of tiers. Raises CatalogueError for a name or glob in it that matches
-    nothing."""
+    """The cells of a row, without the tags of tiers. Raises CatalogueError as `_named`."""
+    return _untagged(catalogue, _named(catalogue, choice, scenarios, written, table, number), scenarios)
+
+
+def _named(
+    catalogue: Catalogue,
+    choice: Choice,
+    scenarios: Mapping[str, Scenario],
+    written: TomlSource,
+    table: str,
+    number: int,
+) -> Choice:
+    """What a row names, among these scenarios. Raises CatalogueError for a name or glob in it that matches nothing."""
     known = {
         "scenarios": list(scenarios),
         "spark": sparks.versions(scenarios.values()),
@@ -183,7 +194,7 @@ def _of_row(
                 matching(sparks.WHAT if kind == "spark" else kind.removesuffix("s"), patterns, known[kind])
         except UsageError as error:
             raise written.error(table, number, kind, error.message, error.next_step) from error
-    return _untagged(catalogue, choice, scenarios)
+    return choice
 
 
 def _require_canonical(catalogue: Catalogue, patterns: Iterable[str]) -> None:
