@@ -161,6 +161,7 @@ _SAID_BEFORE = re.compile(r".*(?:[;.!?]\s|[\[(](?=[^\])]*$))", re.S)
 @functools.lru_cache(maxsize=20_000)
 def is_secret(name: str) -> bool:
     """Whether a field, option, variable, property or header of this name has a secret as its value."""
+    name = name[-_MAX_NAME:]
     if name == "PASS" or _IN_CODE.search(name):
         # The result of a test, a place in a stack trace, and an exception
         return False
@@ -170,7 +171,7 @@ def is_secret(name: str) -> bool:
     if slash and "." in prefix and not prefix.startswith("."):
         # An annotation or a label: its domain says nothing.
         name = rest
-    words = [word.lower() for word in _WORDS.findall(_AZURE.sub("", name[-_MAX_NAME:]))]
+    words = [word.lower() for word in _WORDS.findall(_AZURE.sub("", name))]
     if not words or words[0] in _ABOUT_FIRST or (words[-1] == "secret" and words[-2:-1] and words[-2] in _SECRETS_OF):
         return False
     if any(pair in (("key", "ref"), ("key", "refs")) for pair in itertools.pairwise(words)):
