@@ -20,6 +20,7 @@ from harness.audit.expressions import is_known
 from harness.matrix.release import Release
 from harness.matrix.versions import numbers, within
 from harness.report.advice import Origin, Sentence
+from harness.wording import counted
 
 APPLICATION, SCHEDULED, CONNECT = "SparkApplication", "ScheduledSparkApplication", "SparkConnect"
 
@@ -98,7 +99,7 @@ def _told(kind: str, problem: _Problem, names: Sequence[str], of: int) -> Remark
 
 
 def _fine(count: Mapping[str, int], troubled: set[str], target: Release, schema: Schema | None) -> Iterator[Remark]:
-    good = [f"{number} {kind}{'s' if number != 1 else ''}" for kind, number in count.items() if kind not in troubled]
+    good = [counted(number, kind) for kind, number in count.items() if kind not in troubled]
     if good and schema:
         part = "" if schema.whole else "; parts of the Pod API in them were not looked at"
         text = f"{' and '.join(good)}: nothing that {target.name} would drop or refuse{part}"

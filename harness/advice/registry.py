@@ -23,6 +23,7 @@ from harness.releases.chart_image import KEYS
 from harness.releases.values import at, merge
 from harness.report.advice import Sentence
 from harness.settings import Settings
+from harness.wording import counted
 
 MOST_APPLICATION_IMAGES = 20
 """How many images of applications are asked for; of more, those that most applications ask for."""
@@ -70,7 +71,7 @@ def wanted(
     asked = Counter(image for it in applications for image in dict.fromkeys(_images(it)))
     most = asked.most_common(MOST_APPLICATION_IMAGES)
     for image, count in most:
-        what = f"{count} application{'s' if count != 1 else ''}"
+        what = counted(count, "application")
         found.append(Wanted(image=image, what=what, source=_upstream_of_spark(image)))
     others = len(asked) - len(most)
     left = f"{others} images that applications ask for: only the {len(most)} most frequent were" if others else ""

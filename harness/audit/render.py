@@ -14,8 +14,8 @@ from rich.table import Table
 from harness.audit.findings import Severity
 from harness.audit.images import Audited, ImageAudit
 from harness.audit.told import finding_json, some
-from harness.matrix.names import counted
 from harness.report.text import plain
+from harness.wording import counted
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 _LINES_SHOWN = 10

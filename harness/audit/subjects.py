@@ -29,6 +29,7 @@ from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.releases.values import load_values, merge
 from harness.settings import Settings, SourceKind
+from harness.wording import counted
 
 _GROUP = "sparkoperator.k8s.io"
 _UNAVAILABLE = (
@@ -69,7 +70,9 @@ def of_chart(chart: Chart, helm: Path, values: Sequence[Path], base: Mapping[str
     given = merge(base or {}, *(load_values(file) for file in values))
     rendered = audited_charts.render(helm, chart, given)
     mentions = [it for source, made in rendered.objects for it in gather.of_objects([made], source)]
-    notes = [f"{len(rendered.switches)} switches of the chart were tried: all on, all off, and each alone"]
+    notes = [
+        f"{counted(len(rendered.switches), 'switch', 'switches')} of the chart tried: all on, all off, and each alone"
+    ]
     notes += [f"not rendered with {turn}: {why}" for turn, why in rendered.refused.items()]
     return Subject(
         name=f"chart {chart.name} {chart.version}", mentions=tuple(dict.fromkeys(mentions)), notes=tuple(notes)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from harness.audit.docs import DocumentAudit
 from harness.audit.findings import Finding
 from harness.evidence.markdown import plain
-from harness.matrix.names import counted
+from harness.wording import counted
 
 _PLACES_SHOWN = 3
 

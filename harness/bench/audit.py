@@ -24,6 +24,7 @@ from harness.bench.outcome import Outcome
 from harness.errors import HarnessError, UsageError
 from harness.matrix import catalogue
 from harness.report.median import METHOD, median
+from harness.wording import counted
 
 LIMIT = 3.0
 """The audit must not take more than this multiple of grep's processor time."""
@@ -103,7 +104,7 @@ def run(parsed: argparse.Namespace, console: Console) -> Outcome:
 
 def table(tree: Path, pairs: Sequence[Pair]) -> Table:
     """The medians with the lowest and the highest."""
-    shown = Table(title=f"{tree}, {len(pairs)} pairs", title_justify="left")
+    shown = Table(title=f"{tree}, {counted(len(pairs), 'pair')}", title_justify="left")
     for title in ("what", "median", "lowest", "highest"):
         shown.add_column(title, justify="left" if title == "what" else "right")
     rows = {

@@ -32,6 +32,7 @@ from harness.report.model import CellResult, RunResult
 from harness.report.writer import read
 from harness.run.run_host import host
 from harness.run.setup import request
+from harness.wording import counted
 
 LIMIT = 0.5
 """The harness must not take more than this part of the time of the baseline."""
@@ -87,12 +88,12 @@ def run(parsed: argparse.Namespace, console: Console) -> Outcome:
     folders = [asked.settings.cache_dir, host(asked).engine_data]
     cells = asked.cells
     sample = sampled(cells, parsed.sample or (1 if parsed.quick else 0), parsed.seed)
-    console.print(f"{len(cells)} cells; baseline: {len(sample)} of them, one after the other on fresh clusters")
+    console.print(f"{counted(len(cells), 'cell')}; baseline: {len(sample)}, one after the other on fresh clusters")
     with tempfile.TemporaryDirectory(prefix="soh-bench-") as scratch:
         shared = _run(Path(scratch) / "shared", [*_words(cells), "--jobs", str(parsed.jobs)], folders)
         console.print(f"shared clusters, {parsed.jobs} in parallel: {shared.seconds:.0f} s")
         apart = _run(Path(scratch) / "apart", [*_words(sample), "--fresh", "--jobs", "1"], folders)
-        console.print(f"one after the other: {apart.seconds:.0f} s for {len(sample)} cells")
+        console.print(f"one after the other: {apart.seconds:.0f} s for {counted(len(sample), 'cell')}")
     baseline = apart.seconds * len(cells) / len(sample)
     console.print(table(shared, apart, cells=len(cells), sample=len(sample), baseline=baseline))
     console.print(accepted_table(shared.accepted))

@@ -226,7 +226,9 @@ def _rounds(parsed: argparse.Namespace, bench: _Bench, wanted: Sequence[Unit], c
         started = time.monotonic()
         for unit in order:
             bench.record.add(unit, bench.measure(unit))
-        console.print(f"round {number + 1} of {parsed.rounds}: {len(order)} passes, {time.monotonic() - started:.0f} s")
+        console.print(
+            f"round {number + 1} of {parsed.rounds}: {len(order)} measurements, {time.monotonic() - started:.0f} s"
+        )
         yield number + 1
 
 

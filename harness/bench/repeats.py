@@ -15,6 +15,7 @@ from harness.bench.outcome import machine
 from harness.checks.infrastructure import CHECK, Cause
 from harness.report.model import GREEN, CellResult, RunResult
 from harness.verdicts import Verdict
+from harness.wording import counted
 
 FILE = "repeats.json"
 """In the folder of the repeats."""
@@ -110,7 +111,7 @@ class RepeatOutcome:
 
 def counts_table(repeats: Sequence[Repeat]) -> Table:
     """Cells by verdicts, with how long they took."""
-    shown = Table(title=f"{len(repeats)} repeats", title_justify="left")
+    shown = Table(title=counted(len(repeats), "repeat"), title_justify="left")
     shown.add_column("cell", overflow="fold")
     for title in (*(verdict.value for verdict in Verdict), "tried twice", "min s", "median s", "max s"):
         shown.add_column(title, justify="right")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from harness.releases.shared import SharedState
 from harness.verdicts import Finding, failed, passed
+from harness.wording import counted
 
 CHECK = "cluster-left-clean"
 
@@ -42,7 +43,7 @@ def left_clean(
     return passed(
         CHECK,
         f"{len(after.objects)} cluster-scoped objects are unchanged, and the operator's "
-        f"{len(after.restarts)} pods did not restart",
+        f"{counted(len(after.restarts), 'pod')} did not restart",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed
+from harness.wording import counted
 
 _AHEAD_SECONDS = 5.0
 """More than clocks that are kept by NTP differ; a lease of the operator lasts 15 s."""
@@ -47,7 +48,10 @@ def clocks_agree(observed: ObservedOperator) -> Finding:
     if ahead:
         message = ", ".join(f"that of node {node} is {by:.0f} s ahead" for node, by in ahead.items())
         return errored(name, f"clocks differ from this machine's, so that ages and times prove nothing: {message}")
-    return passed(name, f"the clocks of {len(observed.footing.ahead)} nodes are not ahead of this machine's")
+    return passed(
+        name,
+        f"clocks not ahead of this machine's: {counted(len(observed.footing.ahead), 'node')}",
+    )
 
 
 def admission_in_time(observed: ObservedOperator) -> Finding:

@@ -15,6 +15,7 @@ from harness.releases.asked import hook_image, operator_image
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import is_own_container
 from harness.verdicts import Finding, errored, failed, passed, unavailable
+from harness.wording import counted
 
 Resolve = Callable[[str], frozenset[str]]
 """Reference → digests (`sha256:…`) that the registry serves for it: of the index, the manifest, the configuration."""
@@ -98,7 +99,9 @@ def digests(observed: ObservedOperator, resolve: Resolve) -> Finding:
         make = errored if observed.nodes.askable else unavailable
         why = observed.nodes.trouble or "the node has no record of it any more"
         return make(name, f"{'; '.join(unknown)}. What it runs is not known: {why}", **evidence)
-    return passed(name, f"{len(seen)} containers run what the registry serves", **evidence)
+    return passed(
+        name, f"{counted(len(seen), 'container runs', 'containers run')} what the registry serves", **evidence
+    )
 
 
 def _served(resolve: Resolve, image: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from harness.kube.models import Deployment, Lease, Pod
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed, switched_off
+from harness.wording import counted
 
 
 def one_leader(observed: ObservedOperator) -> Finding:
@@ -29,7 +30,9 @@ def one_leader(observed: ObservedOperator) -> Finding:
     for deployment in electing:
         own = [lease for lease in observed.leases if lease.deployment == deployment.name]
         if len(own) != 1:
-            wrong.append(f"{deployment.name} has {len(own)} leases {deployment.flag('leader-election-lock-name')}")
+            wrong.append(
+                f"{deployment.name} has {counted(len(own), 'lease')} {deployment.flag('leader-election-lock-name')}"
+            )
             continue
         leaders[own[0].name] = own[0].holder
         trouble = _trouble(own[0], deployment, pods.get(own[0].holder))

@@ -10,6 +10,7 @@ from harness.kube.models import Log
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import is_own_container, runs
 from harness.verdicts import Finding, errored, failed, passed, switched_off
+from harness.wording import counted
 
 _BAD = re.compile(r"\bforbidden\b|\bpanic(?:ked)?\b|^goroutine \d+ \[running\]|^fatal error:", re.IGNORECASE)
 _SHOWN = 10
@@ -38,11 +39,21 @@ def clean(observed: ObservedOperator) -> Finding:
     if not lines and (level := _quiet(observed)):
         return switched_off(name, f"nothing was logged, and the values have nothing but {level} logged (logLevel)")
     if not lines:
-        return errored(name, f"{len(observed.logs)} containers have logged nothing to check")
+        return errored(
+            name, f"{counted(len(observed.logs), 'container has', 'containers have')} logged nothing to check"
+        )
     if bad:
-        return failed(name, f"{len(bad)} lines report problems, the first: {bad[0]}", lines=bad[:_SHOWN], known=known)
+        return failed(
+            name,
+            f"{counted(len(bad), 'line reports', 'lines report')} problems, the first: {bad[0]}",
+            lines=bad[:_SHOWN],
+            known=known,
+        )
     return passed(
-        name, f"{lines} lines in {len(observed.logs)} logs contain no known sign of trouble", lines=lines, known=known
+        name,
+        f"{counted(lines, 'line')} in {counted(len(observed.logs), 'log')}, no known sign of trouble",
+        lines=lines,
+        known=known,
     )
 
 

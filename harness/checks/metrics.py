@@ -11,6 +11,7 @@ from harness.releases.asked import metrics_off
 from harness.releases.metrics import MetricsPage
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off
+from harness.wording import counted
 
 _NAME = "metrics-served"
 
@@ -47,7 +48,9 @@ def served(observed: ObservedOperator) -> Finding:
     if not documented:
         why = observed.moments_trouble or "no application was seen"
         return errored(_NAME, f"no documented metric was due, so none was looked at: {why}", **evidence)
-    others = f"; {len(seen.others)} other pods serve their own" if seen.others else ""
+    others = (
+        f"; {counted(len(seen.others), 'other pod serves its', 'other pods serve their')} own" if seen.others else ""
+    )
     return passed(
         _NAME,
         f"{page.address} ({seen.why}) serves {len(documented)} documented metrics that are due; {len(later)} have no "

@@ -8,6 +8,7 @@ from harness.checks.images import Resolve
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import is_own_pod
 from harness.verdicts import Finding, errored, failed, passed
+from harness.wording import counted
 
 
 def judge(observed: ObservedOperator, resolve: Resolve) -> list[Finding]:
@@ -64,12 +65,12 @@ def no_restarts(observed: ObservedOperator) -> Finding:
     gone = [pod for pod in soak.gone if is_own_pod(observed, pod)]
     restarted = {pod: count for pod, count in restarts.items() if count}
     if restarted or gone:
-        parts = [f"{pod} restarted {count} times" for pod, count in restarted.items()]
+        parts = [f"{pod} restarted {counted(count, 'time')}" for pod, count in restarted.items()]
         parts += [f"{pod} went away" for pod in gone]
         return failed(name, f"within {soak.seconds:.0f} s: {', '.join(parts)}", restarts=restarts)
     return passed(
         name,
-        f"{len(restarts)} pods, no restart in {soak.seconds:.0f} s",
+        f"{counted(len(restarts), 'pod')}, no restart in {soak.seconds:.0f} s",
         pods=sorted(restarts),
         seconds=soak.seconds,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed
+from harness.wording import counted
 
 _DEPLOYED = "deployed"
 _SHOWN = 5
@@ -26,7 +27,11 @@ def as_rendered(observed: ObservedOperator) -> Finding:
         wrong = [f"{it} {'; '.join(lines)}" for it, lines in seen.differences.items()]
         more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         return failed(name, f"not as Helm rendered it: {'; '.join(wrong[:_SHOWN])}{more}", **evidence)
-    return passed(name, f"{len(seen.compared)} objects are as revision {seen.revision} rendered them", **evidence)
+    return passed(
+        name,
+        f"{counted(len(seen.compared), 'object is', 'objects are')} as revision {seen.revision} rendered them",
+        **evidence,
+    )
 
 
 def nothing_beside(observed: ObservedOperator) -> Finding:

@@ -13,8 +13,8 @@ from typing import Any
 from harness import options as run_options
 from harness import settings
 from harness.evidence.temporary import temporary
-from harness.matrix.names import counted
 from harness.report.text import wide_console
+from harness.wording import counted
 
 _SOURCE = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--source")
 

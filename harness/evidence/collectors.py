@@ -16,6 +16,7 @@ from typing import Any
 from harness.errors import CommandError
 from harness.evidence import observed
 from harness.evidence.desk import Desk
+from harness.wording import counted
 
 _LOG_LINES = 20_000
 _CUSTOM_RESOURCES = ("sparkapplications", "scheduledsparkapplications", "sparkconnects")
@@ -58,7 +59,9 @@ def pods(desk: Desk, namespace: str) -> str:
                 if namespace == desk.request.operator_namespace:
                     desk.saw(operator_errors=[f"{pod.name}: {line}" for line in observed.error_lines(text)])
     desk.write(f"describe/{namespace}-pods.txt", desk.kubectl("describe", "pods", "--namespace", namespace))
-    return f"{len(found)} pods, {logs} logs" + (f"; no log of {'; '.join(missing)}" if missing else "")
+    return f"{counted(len(found), 'pod')}, {counted(logs, 'log')}" + (
+        f"; no log of {'; '.join(missing)}" if missing else ""
+    )
 
 
 def _log(text: str) -> str:
@@ -102,7 +105,7 @@ def overview(desk: Desk, namespace: str) -> str:
     desk.write(
         f"describe/{namespace}-deployments.txt", desk.kubectl("describe", "deployments", "--namespace", namespace)
     )
-    return f"objects listed; {len(deployments)} deployments described"
+    return f"objects listed; {counted(len(deployments), 'deployment')} described"
 
 
 def nodes(desk: Desk) -> str:
@@ -187,7 +190,7 @@ def node_logs(desk: Desk) -> str:
             written = desk.redactor.tree(raw, desk.request.folder / "node-logs")
     finally:
         shutil.rmtree(raw)
-    return f"{len(written)} files" if written else "the export wrote no files"
+    return counted(len(written), "file") if written else "the export wrote no files"
 
 
 def registry_logs(desk: Desk) -> str:
@@ -229,7 +232,7 @@ def versions(desk: Desk) -> str:
     if not desk.request.versions:
         return "none were given"
     desk.write("versions.txt", "\n".join(f"{name}: {value}" for name, value in desk.request.versions.items()))
-    return f"{len(desk.request.versions)} lines"
+    return counted(len(desk.request.versions), "line")
 
 
 def findings(desk: Desk) -> str:
@@ -237,4 +240,4 @@ def findings(desk: Desk) -> str:
     if not desk.request.findings:
         return "no check had run yet"
     desk.write("findings.json", json.dumps([it.model_dump(mode="json") for it in desk.request.findings], indent=2))
-    return f"{len(desk.request.findings)} checks"
+    return counted(len(desk.request.findings), "check")

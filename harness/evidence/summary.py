@@ -14,6 +14,7 @@ from harness.evidence.observed import Application
 from harness.kube.models import Deployment, Event, Pod
 from harness.redaction.redactor import Redactor
 from harness.verdicts import Finding, Verdict
+from harness.wording import counted
 
 _EVENTS = 20
 _ERRORS = 15
@@ -145,7 +146,7 @@ def _events(events: Sequence[Event]) -> Iterator[str]:
     if len(warnings) > _EVENTS:
         yield f"- {len(warnings) - _EVENTS} earlier ones: see events/"
     if not warnings:
-        yield f"None among {len(events)} events."
+        yield f"None among {counted(len(events), 'event')}."
     yield ""
 
 

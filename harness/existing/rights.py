@@ -18,6 +18,7 @@ from harness.errors import ApiError, ClusterError
 from harness.kube.api import send
 from harness.kube.login import Access, logged_in
 from harness.late import client
+from harness.wording import counted
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _RBAC = "rbac.authorization.k8s.io/v1"
@@ -201,7 +202,7 @@ def require(access: Access, namespace: str, job_namespaces: Sequence[str]) -> No
     if missing:
         first = ", ".join(map(str, missing[:3]))
         raise ClusterError(
-            f"the user of context {access.context} lacks {len(missing)} rights: {first}"
+            f"the user of context {access.context} lacks {counted(len(missing), 'right')}: {first}"
             + (" …" if len(missing) > 3 else ""),
             "nothing was changed; have somebody bind these to the user, or take another context:\n"
             + manifests(missing).rstrip(),

@@ -24,6 +24,7 @@ from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
 from harness.foundry.supply import describe
 from harness.matrix.names import unknown
+from harness.wording import counted
 
 _SECONDS = 600.0
 _DAY = 86400.0
@@ -128,7 +129,7 @@ def _moment(stamp: str | None) -> datetime | None:
 def _table(artifact: Artifact, found: Sequence[LinkedModule], now: datetime) -> Table:
     old = [it for it in found if it.outdated]
     silent = [it for it in found if not it.newest]
-    counts = f"{len(found)} modules, {len(old)} of them with a newer version, {len(silent)} not known to the proxy"
+    counts = f"{counted(len(found), 'module')}, {len(old)} with a newer version, {len(silent)} not known to the proxy"
     shown = Table(title=f"{artifact.name}: {counts}", title_justify="left")
     for title in ("module", "linked", "days old", "newest", "days old", "code of"):
         shown.add_column(title, overflow="fold")

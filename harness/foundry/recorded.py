@@ -21,6 +21,7 @@ from harness.foundry.supply.components import Component
 from harness.foundry.supply.debs import Listed, listed
 from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
+from harness.wording import counted
 
 FILE = NODES / "packages.toml"
 
@@ -72,7 +73,9 @@ class Drift:
         if not self.recorded:
             return f"{self.system}: its Debian packages are not on record"
         more = f" and {len(self.changed) - _SHOWN} more" if len(self.changed) > _SHOWN else ""
-        count = f"{len(self.changed)} Debian packages are not those on record"
+        count = counted(
+            len(self.changed), "Debian package differs from the record", "Debian packages differ from the record"
+        )
         return f"{self.system}: {count}: {', '.join(self.changed[:_SHOWN])}{more}"
 
     def __bool__(self) -> bool:

@@ -21,6 +21,7 @@ from harness.images.references import ImageReference
 from harness.registries.client import listed_platforms
 from harness.registries.push import RawManifest, Transfer
 from harness.waiting import Cancelled, Deadline, cancelled
+from harness.wording import counted
 
 _LOOKS = 8
 _DOWNLOADS = 6
@@ -292,7 +293,7 @@ def require_usable(manifest: RawManifest, name: str) -> None:
     elsewhere = [it for it in manifest.content["layers"] if it.get("urls")]
     if elsewhere:
         raise UnavailableError(
-            f"{name} has {len(elsewhere)} layers that are stored elsewhere (foreign layers)",
+            f"{name} has {counted(len(elsewhere), 'foreign layer')}, stored elsewhere",
             "push the image with all of its layers",
         )
 

@@ -20,6 +20,7 @@ from harness.foundry.assemble import Image, share
 from harness.images import media_types
 from harness.images.references import ImageReference
 from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, from_json, opened
+from harness.wording import counted
 
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _RESERVE = 1024 * MEBIBYTE
@@ -94,7 +95,7 @@ def _of_layout(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
     if len(named) == 1:
         return named[0]
     raise UsageError(
-        f"{file} contains {len(top)} images, {len(named)} of them named {wanted.canonical}",
+        f"{file} contains {counted(len(top), 'image')}, {len(named)} of them named {wanted.canonical}",
         f"name one by its digest, --as {wanted.canonical}@DIGEST: {', '.join(it['digest'] for it in top) or 'none'}",
     )
 
@@ -119,7 +120,7 @@ def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
         if len(found) != 1:
             tags = [tag for it in entries for tag in it.get("RepoTags") or ["an untagged one"]]
             raise UsageError(
-                f"{file} contains {len(entries)} images, {len(found)} of them named {wanted.familiar}: "
+                f"{file} contains {counted(len(entries), 'image')}, {len(found)} of them named {wanted.familiar}: "
                 f"{', '.join(tags)}",
                 "save the image on its own",
             )
@@ -130,7 +131,7 @@ def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
         raise UsageError(f"{file} is a corrupt `docker save` archive: {broken}", "save the image again") from broken
     if len(layers) != len(diff_ids):
         raise UsageError(
-            f"{file} has {len(layers)} layers, but its image configuration lists {len(diff_ids)}",
+            f"{file} has {counted(len(layers), 'layer')}, but its image configuration lists {len(diff_ids)}",
             "save the image again",
         )
     document = {

@@ -13,6 +13,7 @@ from typing import Any
 from harness.internet import names
 from harness.internet.steps import Rehearsal, Step, require
 from harness.registries.front.profile import profile
+from harness.wording import counted
 
 CELL = "kind-1.34/install-2.5.2/spark-pi"
 _COPY = "kind-1.34/install-2.2.1@docker.io/spark-pi"
@@ -173,7 +174,7 @@ def _operator(on: Rehearsal) -> str:
     require(own and own[0].startswith("under test: the image ghcr.io/"), f"its image was {' '.join(own) or 'not used'}")
     others = [it for it in cell["images"] if not it["registry"].endswith(".invalid")]
     _require_obtained([{**cell, "images": others}])
-    return f"{shown([cell])}, beside {len(others)} images of the registries"
+    return f"{shown([cell])}, beside {counted(len(others), 'image')} of the registries"
 
 
 def _clean(on: Rehearsal) -> str:
@@ -225,7 +226,7 @@ def shown(cells: Iterable[dict[str, Any]]) -> str:
 
 def _only(on: Rehearsal) -> dict[str, Any]:
     cells: list[dict[str, Any]] = results(on)["cells"]
-    require(len(cells) == 1, f"there are {len(cells)} cells")
+    require(len(cells) == 1, f"not one cell but {len(cells)}")
     return cells[0]
 
 

@@ -15,6 +15,7 @@ from harness.matrix.outcomes import WORDS, Outcome
 from harness.matrix.path_outcomes import PathOutcomes
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
+from harness.wording import counted
 
 FILE = PROJECT_ROOT / "charts" / "environment-results.toml"
 
@@ -77,5 +78,5 @@ def _told(rows: Iterable[PathOutcomes]) -> str:
 def _listed(names: Sequence[str], outcome: Outcome) -> str:
     """The names; of many that held, how many."""
     if outcome == "passed" and len(names) > _MANY:
-        return f"{len(names)} scenarios"
+        return counted(len(names), "scenario")
     return ", ".join(f"`{it}`" for it in names)

@@ -11,9 +11,9 @@ from rich.table import Table
 from harness.matrix import expand
 from harness.matrix.estimate import Estimator
 from harness.matrix.model import Cell
-from harness.matrix.names import counted
 from harness.matrix.rules import LeftOut
 from harness.matrix.shards import Shard
+from harness.wording import counted
 
 
 def table(

@@ -87,8 +87,3 @@ def _any(patterns: Sequence[str], name: str) -> bool:
 def _listed(names: Sequence[str]) -> str:
     listed = ", ".join(names[:_MOST_LISTED]) or "none"
     return f"{listed} … {len(names)} in all" if len(names) > _MOST_LISTED else listed
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -19,6 +19,7 @@ from harness.errors import UsageError
 from harness.matrix import versions
 from harness.matrix.model import CrdMode, Path, PathKind, ValuesMode, WayName
 from harness.matrix.names import unknown
+from harness.wording import counted
 
 RELEASE = rf"(?:{versions.RELEASE.pattern})(?:@[\w.:-]+?)?"
 
@@ -204,7 +205,7 @@ def ways_of(text: str, steps: int) -> tuple[WayName, ...]:
     named = tuple(_way(it) for it in text.split(",")) if text else ()
     if len(named) > 1 and len(named) != steps:
         raise UsageError(
-            f"~{text} names {len(named)} ways for {steps} step{'' if steps == 1 else 's'}",
+            f"~{text} names {counted(len(named), 'way')} for {counted(steps, 'step')}",
             "write one way for all of them, or one for each: the install first, then every upgrade or rollback",
         )
     whole = named * steps if len(named) == 1 else named

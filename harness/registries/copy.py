@@ -21,6 +21,7 @@ from harness.images.references import ImageReference
 from harness.registries.push import RawManifest, Transfer
 from harness.registries.referrers import fallback_tag, names
 from harness.registries.same import all_there, digest_by_head
+from harness.wording import counted
 
 _DEPTH = 6
 
@@ -174,8 +175,9 @@ def copy(
     if to.digest and to.digest != tree.root.digest:
         raise UsageError(f"{image} has digest {tree.root.digest}, but {to} names another", "omit the digest from DST")
     _require_free_tag(target, to, tree.root.digest, replace=replace)
-    say(f"{image} is {tree.root.digest}: {len(tree.manifests)} manifests, {len(tree.blobs)} blobs, "
-        f"{len(tree.referrers)} referrers")  # fmt: skip
+    say(f"{image} is {tree.root.digest}: {counted(len(tree.manifests), 'manifest')}, "
+        f"{counted(len(tree.blobs), 'blob')}, "
+        f"{counted(len(tree.referrers), 'referrer')}")  # fmt: skip
     sent = _copy_blobs(source, image.repository, target, to.repository, tree.blobs, jobs, scratch, say)
     done = there = 0
     for manifest in (*tree.manifests, *tree.referrers):

@@ -23,6 +23,7 @@ from harness.releases.namespaces import with_job_namespaces
 from harness.releases.scheduling import part_of
 from harness.releases.values import Loader, at, merge, strangers
 from harness.untrusted import check_yaml
+from harness.wording import counted
 
 _EVERY_CLUSTER_HAS = ("system-cluster-critical", "system-node-critical")
 """Priority classes of Kubernetes' own."""
@@ -173,7 +174,7 @@ def _asked_for(objects: Sequence[Mapping[str, Any]], given: Given) -> tuple[list
     lacks += [Lack(value=f"{it}.nodeSelector", what=f"nodes with {_labels(asked)}", off="null") for it, asked in parts]
     lacks += [Lack(value=key, what=f"the PriorityClass {it}", off='""') for key, it in classes.items()]
     if len(nodes) > 1:
-        lacks.append(Lack(value="controller.affinity", what=f"{len(nodes)} nodes", off="null"))
+        lacks.append(Lack(value="controller.affinity", what=counted(len(nodes), "node"), off="null"))
     return lacks, found
 
 

@@ -28,6 +28,7 @@ from harness.releases.trouble import Kind, Trouble, diagnose
 from harness.releases.values import at
 from harness.releases.ways.protocol import Put
 from harness.waiting import Deadline, until
+from harness.wording import counted
 
 _ADMISSION_SECONDS = 30.0
 _FILLED_IN = "spec.mode"
@@ -110,7 +111,7 @@ def failing_hook(pods: Sequence[Pod]) -> Trouble | None:
     last = failing[-1]
     return Trouble(
         kind=Kind.CRASH,
-        message=f"the hook {last.owner} failed {len(failing)} times, at last with pod {last.name}",
+        message=f"the hook {last.owner} failed {counted(len(failing), 'time')}, at last with pod {last.name}",
         final=True,
         pod=last.name,
         container=last.containers[0].name,

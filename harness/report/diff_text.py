@@ -13,6 +13,7 @@ from rich.text import Text
 from harness.report.diff import CellDiff, Change, Diff, FigureDiff, Rate
 from harness.report.figures import Spread
 from harness.report.text import first_line, plain
+from harness.wording import counted
 
 _STYLES = {Change.WORSE: "bold red", Change.BETTER: "green", Change.OTHER: "yellow", Change.UNSURE: "dim"}
 _ORDER = list(Change)
@@ -44,7 +45,7 @@ def headline(diff: Diff) -> str:
         for some in (diff.cells, diff.figures)
     )
     both = len(diff.cells)
-    return f"{both} cell{'' if both == 1 else 's'} in both: {cells or 'none'}; figures: {figures or 'none'}"
+    return f"{counted(both, 'cell')} in both: {cells or 'none'}; figures: {figures or 'none'}"
 
 
 def as_json(diff: Diff) -> dict[str, Any]:

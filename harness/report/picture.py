@@ -10,6 +10,7 @@ from html import escape
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.report.text import plain
+from harness.wording import counted
 
 _WIDTH = 400
 """Width of the drawing: that of a phone, where text keeps its size."""
@@ -123,7 +124,7 @@ def _told(row: PullRow) -> str:
     text = f"{row.name}: median {_seconds(row.median)}"
     if row.low is not None and row.high is not None:
         text += f", interval {_seconds(row.low)} to {_seconds(row.high)}"
-    return f"{text}, {len(row.samples)} samples"
+    return f"{text}, {counted(len(row.samples), 'sample')}"
 
 
 def _round_up(seconds: float) -> float:

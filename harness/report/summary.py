@@ -19,6 +19,7 @@ from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, RunResult, exit_status
 from harness.report.text import first_line, plain
 from harness.verdicts import Verdict
+from harness.wording import counted
 
 _STYLES = {
     Verdict.PASSED: "green",
@@ -49,7 +50,7 @@ def headline(run: RunResult) -> str:
     retried = sum(bool(cell.retries) for cell in run.cells)
     if retried:
         parts.append(f"{retried} retried")
-    return f"{total} cell{'' if total == 1 else 's'}: {', '.join(parts) or 'nothing ran'}"
+    return f"{counted(total, 'cell')}: {', '.join(parts) or 'nothing ran'}"
 
 
 def terminal(run: RunResult, console: Console, folder: Path) -> None:

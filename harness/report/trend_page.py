@@ -9,6 +9,7 @@ from harness.report import trend
 from harness.report.diff_text import spread
 from harness.report.html import environment, part
 from harness.report.trend import Trend
+from harness.wording import counted
 
 
 def render(found: Trend) -> str:
@@ -20,7 +21,7 @@ def render(found: Trend) -> str:
         .get_template("trend.html.j2")
         .render(
             trend=found,
-            headline=f"{runs} run{'' if runs == 1 else 's'}, {first:%Y-%m-%d} to {last:%Y-%m-%d}",
+            headline=f"{counted(runs, 'run')}, {first:%Y-%m-%d} to {last:%Y-%m-%d}",
             style=Markup(part("style.css")),  # noqa: S704  # a file of this package
             width=trend.WIDTH,
             height=trend.HEIGHT,

@@ -30,6 +30,7 @@ from harness.run.setup import Request
 from harness.stories.cluster import PreparedCluster
 from harness.verdicts import Finding, Verdict, errored, passed, unavailable, worst
 from harness.waiting import Cancelled, cancelled
+from harness.wording import counted
 
 Done = Callable[[CellResult], None]
 
@@ -232,7 +233,7 @@ class CellReports:
                 make = unavailable if isinstance(missing, UnaskedError) else errored
                 problems.append(make("images-recorded", f"{reference} has no known digest: {missing.message}"))
         if not problems:
-            problems.append(passed("images-recorded", f"{len(found)} images, each with its digest"))
+            problems.append(passed("images-recorded", f"{counted(len(found), 'image')}, each with its digest"))
         return found, [*problems, *self._locker.agreement(attempt.cell)]
 
 

@@ -18,7 +18,6 @@ from harness.existing.model import Intent, Target
 from harness.images.credentials import write_secret
 from harness.invocation import here
 from harness.kube import login
-from harness.matrix.names import counted
 from harness.options import RunOptions
 from harness.providers.base import Guest
 from harness.releases.asked import operator_image
@@ -27,6 +26,7 @@ from harness.releases.namespaces import CHECK_NAMESPACE, of_values
 from harness.releases.values import at, merge
 from harness.run.guest_proof import Proof
 from harness.settings import Settings
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.run.setup import Request

@@ -13,6 +13,7 @@ from harness.providers import guest as guests
 from harness.providers.base import Guest
 from harness.sites.operators import GROUP
 from harness.waiting import until
+from harness.wording import counted
 
 _SETTLE_SECONDS = 60.0
 """For what the API server itself takes away after a CRD: its APIService, and rights that were aggregated."""
@@ -56,7 +57,7 @@ class Proof:
         count = sum(it.kind in both for it in self._before.objects)
         if clean:
             self._say(
-                f"left as found: {count} objects of {len(both)} kinds compared with before, nothing is of this run"
+                f"left as found: {counted(count, 'object')} of {counted(len(both), 'kind')} compared, none of this run"
             )
         for word in others[:_SHOWN]:
             self._say(f"  meanwhile, by others: {word}")

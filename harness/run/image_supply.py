@@ -19,13 +19,13 @@ from harness.image_cache.view import View, host_part
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix.model import Cell, Environment
-from harness.matrix.names import counted
 from harness.registries import limits
 from harness.registries.client import listed_platforms
 from harness.registries.local import NodeRegistries
 from harness.registries.sources import Mirrored, Upstream, is_trouble
 from harness.verdicts import Finding, errored, unavailable
 from harness.waiting import Cancelled
+from harness.wording import counted
 
 REACH_CHECK = "images-reachable"
 PULLS_CHECK = "pulls-left"

@@ -42,6 +42,7 @@ from harness.run.lockstore import LockStore
 from harness.run.run_host import Host
 from harness.run.setup import Request
 from harness.verdicts import Finding, passed, unavailable
+from harness.wording import counted
 
 
 class NodeIdentities(Protocol):
@@ -165,7 +166,11 @@ class Locker:
         lock = self._asked.lock
         if lock is None or any(it.matters for it in self.differences(cell)):
             return []
-        return [passed("inputs-as-locked", f"node, chart and {len(lock.images)} images are those of {lock.digest}")]
+        return [
+            passed(
+                "inputs-as-locked", f"node, chart and {counted(len(lock.images), 'image')} are those of {lock.digest}"
+            )
+        ]
 
     def repro(self, lock: Lock) -> str:
         """The line that runs the cell again from its lock; values that the lock must not hold are given again."""

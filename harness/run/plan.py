@@ -12,9 +12,9 @@ from harness import stories
 from harness.matrix.costs import costs
 from harness.matrix.estimate import Expected, Work, beginnings
 from harness.matrix.model import Cell
-from harness.matrix.names import counted
 from harness.report.model import PlannedCluster
 from harness.run.attempt import Attempt
+from harness.wording import counted
 
 _LISTED = 4
 

@@ -100,7 +100,7 @@ class Preflight:
         self._answers.update(preflight(self._source, new))
         lacking = [error for it in new if (error := self._answers[it])]
         if self._source.kind == "mirror":
-            self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells are in the mirrors")
+            self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells found in the mirrors")
         for error in lacking:
             self._say(f"not available: {error.message}")
 

@@ -20,7 +20,6 @@ from harness.kube.interruptions import finding_of
 from harness.machine import HostSeen
 from harness.matrix import path_names
 from harness.matrix.known_rows import INSTALLED
-from harness.matrix.names import counted
 from harness.matrix.path_names import by_argo_cd
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.providers.outside import way_out
@@ -42,6 +41,7 @@ from harness.run.slots import CREATIONS, Slots
 from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.verdicts import Finding, errored, failed, unavailable
 from harness.waiting import Cancelled, Deadline
+from harness.wording import counted
 
 _MUCH_LOAD = 4.0
 """With less for each processor nobody asks whose it was."""

@@ -20,6 +20,7 @@ from harness.kube.watching import watch_until
 from harness.late import client
 from harness.releases import footing
 from harness.releases.serving import is_own_container
+from harness.wording import counted
 
 NO_LEADER = "no leader"
 NO_ELECTION = "no election, while one controller took the place of another"
@@ -300,7 +301,7 @@ class OperatorWatcher:
     def _webhook(self, event: str, item: Mapping[str, Any]) -> None:
         bundles = [str((it.get("clientConfig") or {}).get("caBundle", "")) for it in item.get("webhooks") or []]
         marks = sorted({hashlib.sha256(it.encode()).hexdigest()[:12] if it else "none" for it in bundles})
-        what = "gone" if event == "DELETED" else f"{len(bundles)} webhooks, CA bundle {', '.join(marks)}"
+        what = "gone" if event == "DELETED" else f"{counted(len(bundles), 'webhook')}, CA bundle {', '.join(marks)}"
         self._say("MutatingWebhookConfiguration", item["metadata"]["name"], what)
 
 
@@ -364,4 +365,4 @@ def _by_likeness(pod: Pod) -> list[Container]:
 
 
 def _restarted(count: int) -> str:
-    return f"restarted {count} times" if count else ""
+    return f"restarted {counted(count, 'time')}" if count else ""

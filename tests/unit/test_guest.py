@@ -329,7 +329,7 @@ def test_kinds_that_cannot_be_listed_are_named_and_not_compared(kube: FakeKube, 
     kube.stored["failing"].clear()
     assert made.leaks() == []
     assert said == [
-        "left as found: 1 objects of 1 kinds compared with before, nothing is of this run",
+        "left as found: 1 object of 1 kind compared, none of this run",
         "  not compared, since they could not be listed: ConfigMap",
     ]
 
@@ -340,7 +340,7 @@ def test_an_api_server_that_is_busy_at_the_end_is_asked_again(kube: FakeKube, tm
     made = proof(kube, tmp_path, said)
     kube.fail("namespaces", 429, times=2)
     assert made.leaks() == []
-    assert said == ["left as found: 2 objects of 2 kinds compared with before, nothing is of this run"]
+    assert said == ["left as found: 2 objects of 2 kinds compared, none of this run"]
 
 
 def test_an_api_server_that_stays_busy_has_proved_nothing(

@@ -87,7 +87,7 @@ def test_a_schedule_goes_on() -> None:
     runs = [application(State.COMPLETED, created=seconds) for seconds in (-15, 5, 25)]
     found = nodes.judge_schedule(runs, STRUCK, every=20)
     assert found.verdict is Verdict.PASSED
-    assert found.message == "2 runs since then COMPLETED; the first came 20 s after the last"
+    assert found.message == "2 runs since then COMPLETED, the first 20 s after the last"
 
 
 @pytest.mark.parametrize("after", [[], [application(State.FAILED, created=5)]])

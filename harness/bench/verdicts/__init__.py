@@ -83,7 +83,7 @@ def run(parsed: argparse.Namespace, console: Console) -> VerdictsOutcome | Listi
             outcome().write(parsed.output)
 
     if results:
-        console.print(f"{len(rows) - len(to_try)} of {len(rows)} rows have been tried before", highlight=False)
+        console.print(f"{len(rows) - len(to_try)} of {len(rows)} rows tried before", highlight=False)
     if to_try:
         asked = request(run_options.RunOptions(selection=Selection(cells=CELLS)))
         say = functools.partial(console.print, highlight=False, markup=False)

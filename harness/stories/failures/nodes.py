@@ -23,6 +23,7 @@ from harness.upgrades.prober import Prober
 from harness.upgrades.workload_seen import ApplicationSeen
 from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import until
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.apps.pods import SparkPod
@@ -171,10 +172,14 @@ def judge_schedule(runs: Sequence[ApplicationSeen], struck: datetime, *, every: 
     facts = {"every": every, "after": len(after), "pause": pause}
     if not after or lost:
         return failed(
-            SCHEDULE, f"of {len(after)} runs since then, these did not complete: {lost or 'none came'}", **facts
+            SCHEDULE,
+            f"of {counted(len(after), 'run')} since then, not COMPLETED: {lost or 'none came'}",
+            **facts,
         )
     return passed(
-        SCHEDULE, f"{len(after)} runs since then COMPLETED; the first came {pause:.0f} s after the last", **facts
+        SCHEDULE,
+        f"{counted(len(after), 'run')} since then COMPLETED, the first {pause:.0f} s after the last",
+        **facts,
     )
 
 
@@ -245,9 +250,7 @@ def _choose(ctx: PathContext) -> Nodes:
     with ctx.cluster.api_client() as api:
         workers = _workers(api)
         if len(workers) < 2:
-            raise HarnessError(
-                f"there are {len(workers)} workers, and two are needed", "take an environment of 3 nodes"
-            )
+            raise HarnessError(f"workers: {len(workers)}, and two are needed", "take an environment of 3 nodes")
         for it in listed(client.CoreV1Api(api).list_node):
             if it["metadata"]["name"] not in workers:
                 cordon(api, it["metadata"]["name"], True)

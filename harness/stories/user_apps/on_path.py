@@ -16,6 +16,7 @@ from harness.stories.user_apps.on_install import check_of, untried
 from harness.upgrades.user_apps import name_of
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectSeen, ScheduleSeen, UsersSeen, When
 from harness.verdicts import Finding, errored, failed, passed, unavailable
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.apps.pods import SparkPod
@@ -137,7 +138,7 @@ def schedule(it: ScheduleSeen, manifest: UserManifest) -> Judged:
         for earlier, later in pairwise(sorted(run.drivers, key=lambda pod: pod.created)):
             told = _replaced(earlier, later, endless=manifest.endless)
             wrong += [f"its run {run.name} had {len(run.drivers)} driver pods: {why}" for why in told]
-    return wrong, f"{last.state if last else ''}, with {len(it.runs)} runs while it was watched"
+    return wrong, f"{last.state if last else ''}, with {counted(len(it.runs), 'run')} while it was watched"
 
 
 def connect(it: ConnectSeen) -> Judged:
@@ -167,7 +168,7 @@ def _why_not(app: ApplicationSeen) -> str:
 
 
 def _drivers(app: ApplicationSeen) -> str:
-    return f"{len(app.drivers)} driver pod{'' if len(app.drivers) == 1 else 's'}"
+    return counted(len(app.drivers), "driver pod")
 
 
 def _facts(manifest: UserManifest, seen: UsersSeen) -> dict[str, object]:

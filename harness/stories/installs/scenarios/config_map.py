@@ -15,6 +15,7 @@ from harness.apps.pods import SparkPod
 from harness.apps.trial import trial
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
+from harness.wording import counted
 
 _VALUES = samples.chart_values()
 
@@ -59,4 +60,4 @@ def _mounts(pods: list[SparkPod]) -> Finding:
     seen = {pod.name: dict(pod.main.mounts) for pod in pods}
     if problems or not pods:
         return failed("mounts", "; ".join(problems) or "no pod was seen", mounts=seen)
-    return passed("mounts", f"{len(pods)} pods have their ConfigMaps mounted", mounts=seen)
+    return passed("mounts", f"{counted(len(pods), 'pod has its', 'pods have their')} ConfigMaps mounted", mounts=seen)

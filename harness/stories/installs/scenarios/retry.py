@@ -14,6 +14,7 @@ from harness.apps.states import State
 from harness.apps.trial import trial
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
+from harness.wording import counted
 
 _VALUES = samples.chart_values()
 
@@ -56,7 +57,7 @@ def _drivers(course: Course, attempts: int) -> Finding:
     make = passed if len(drivers) == len(submissions) == attempts else failed
     return make(
         "a-driver-an-attempt",
-        f"{len(drivers)} driver pods of {len(submissions)} submissions were seen in {attempts} attempts",
+        f"attempts: {attempts}, driver pods seen: {len(drivers)}, of {counted(len(submissions), 'submission')}",
         submissions=submissions,
     )
 

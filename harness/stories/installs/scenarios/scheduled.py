@@ -20,6 +20,7 @@ from harness.kube import reading
 from harness.kube.watching import watch_until
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
+from harness.wording import counted
 
 _VALUES = samples.chart_values()
 
@@ -112,14 +113,14 @@ def _look(runs: Runs, event: str, raw: Any) -> Runs | None:
 def _fires(runs: Runs, status: dict[str, Any]) -> Finding:
     state = status.get("scheduleState")
     make = passed if len(runs.seen) >= 2 and state == "Scheduled" else failed
-    return make("fires", f"the schedule is {state} and made {len(runs.seen)} runs: {runs}", runs=runs.names)
+    return make("fires", f"the schedule is {state} and made {counted(len(runs.seen), 'run')}: {runs}", runs=runs.names)
 
 
 def _completed(runs: Runs) -> Finding:
     """Every run that had ended, and at least two had, ended well."""
     ended = {name: str(run.state) for name, run in runs.seen.items() if run.state in TERMINAL}
     make = passed if len(ended) >= 2 and set(ended.values()) == {"COMPLETED"} else failed
-    return make("runs-complete", f"{len(ended)} runs have ended: {runs}", states=ended)
+    return make("runs-complete", f"{counted(len(ended), 'run has', 'runs have')} ended: {runs}", states=ended)
 
 
 def _one_at_a_time(runs: Runs) -> Finding:

@@ -158,7 +158,7 @@ def _pods(ctx: ScenarioContext, objects: Objects) -> Finding:
     if len(servers) != 1 or not executors or wrong:
         return failed(
             "pods",
-            f"{len(servers)} servers, {len(executors)} executors; without owner or of another image: {wrong or 'none'}",
+            f"servers: {len(servers)}, executors: {len(executors)}; no owner or another image: {wrong or 'none'}",
             pods=[claims.facts(pod) for pod in pods],
         )
     return passed(

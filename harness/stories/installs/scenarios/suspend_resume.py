@@ -18,6 +18,7 @@ from harness.matrix.facts import SUSPEND
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import pause, until
+from harness.wording import counted
 
 _VALUES = samples.chart_values()
 
@@ -123,5 +124,7 @@ def _second_driver(course: Course) -> Finding:
     submissions = {pod.labels.get(LABEL_SUBMISSION, "") for pod in by_role(course.pods.values(), "driver")}
     make = passed if len(submissions) == 2 else failed
     return make(
-        "new-driver", f"driver pods of {len(submissions)} submissions were seen", submissions=sorted(submissions)
+        "new-driver",
+        f"driver pods of {counted(len(submissions), 'submission')} were seen",
+        submissions=sorted(submissions),
     )

@@ -18,6 +18,7 @@ from harness.releases.values import at
 from harness.stories.moves.labels import of_moves
 from harness.upgrades.prober import Outcome, Probe
 from harness.verdicts import Finding, errored, failed, passed, switched_off
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
@@ -137,11 +138,12 @@ def defaults(probes: Sequence[Probe], origin: Release, target: Release, *, lets_
     told = changes(origin, target)
     if missed:
         probe, wrong = missed[0]
-        since = f"{len(missed)} creates were accepted without the defaults of {by}, first at {probe.at:%H:%M:%S.%f}Z"
+        creates = counted(len(missed), "create was", "creates were")
+        since = f"{creates} accepted without the defaults of {by}, first at {probe.at:%H:%M:%S.%f}Z"
         return failed(name, f"{since}: {wrong}", unmutated=len(missed), changes=told)
     if passed_by:
         count = len(passed_by)
-        while_away = f"{count} creates passed the webhook by while it was away, as failurePolicy Ignore has it"
+        while_away = f"{counted(count, 'create')} passed the webhook by while it was away, as failurePolicy Ignore says"
         return passed(name, f"{while_away}; all others had the defaults of {by}", passed_by=count, changes=told)
     return passed(name, f"every create that was accepted had the defaults of {by} filled in", changes=told)
 

@@ -12,6 +12,7 @@ from harness.matrix.model import ClusterNeeds, Scenario
 from harness.matrix.path_names import ARGO_CD, by_helm
 from harness.stories.moves.labels import of_moves
 from harness.verdicts import Finding, Verdict, errored, failed, passed
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.checks import operator
@@ -194,7 +195,10 @@ def permissions(move: ObservedMove) -> Finding:
         return errored(name, move.permissions.reason)
     gained, lost = move.permissions.gained, move.permissions.lost
     return passed(
-        name, f"{len(gained)} permissions were added and {len(lost)} removed", gained=list(gained), lost=list(lost)
+        name,
+        f"{counted(len(gained), 'permission was', 'permissions were')} added and {len(lost)} removed",
+        gained=list(gained),
+        lost=list(lost),
     )
 
 

@@ -12,6 +12,7 @@ from harness.apps.states import State, shown
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.upgrades.workload_seen import ApplicationSeen, Part, When, WorkloadSeen
 from harness.verdicts import Finding, errored, failed, passed
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
@@ -60,7 +61,8 @@ def record(seen: WorkloadSeen) -> Finding:
     missing = "; ".join(f"no {part}: {why}" for part, why in seen.absent.items())
     return passed(
         "applications-observed",
-        f"{len(seen.applications)} applications were watched" + (f"; {missing}" if missing else ""),
+        counted(len(seen.applications), "application was watched", "applications were watched")
+        + (f"; {missing}" if missing else ""),
         waited=list(seen.waited),
         trouble=list(seen.trouble),
         states={f"{it.namespace}/{it.name}": shown(it.history) for it in seen.applications if it.when is When.BEFORE},

@@ -16,6 +16,7 @@ from harness.matrix.model import ClusterNeeds, Scenario
 from harness.upgrades.operator_watch import NO_ELECTION, NO_LEADER
 from harness.upgrades.workload_seen import ScheduleSeen, When
 from harness.verdicts import Finding, errored, failed, passed
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
@@ -99,9 +100,8 @@ def slots_kept(observed: ObservedPath, schedule: ScheduleSeen) -> Finding:
         "missed": [str(it) for it in own],
         "missed_in_gap": [str(it) for it in lost if it.gap],
     }
-    message = (
-        f"{len(schedule.runs)} runs; {len(lost) - len(own)} slots had no run in time while there was {_unled(observed)}"
-    )
+    runs, slots = counted(len(schedule.runs), "run"), counted(len(lost) - len(own), "slot")
+    message = f"{runs}; {slots} had no run in time while there was {_unled(observed)}"
     if own:
         slots = ", ".join(str(it) for it in own)
         return failed("slots-kept", f"{message}, and {len(own)} at other times: {slots}", **evidence)
@@ -117,7 +117,9 @@ def none_doubled(schedule: ScheduleSeen) -> Finding:
         if other.created - one.created < every - _EARLY
     ]
     if twice:
-        return failed("no-slot-doubled", f"{len(twice)} slots had two runs: {'; '.join(twice)}", doubled=len(twice))
+        return failed(
+            "no-slot-doubled", f"{counted(len(twice), 'slot')} had two runs: {'; '.join(twice)}", doubled=len(twice)
+        )
     return passed(
         "no-slot-doubled", f"each of {len(schedule.runs)} runs is {schedule.every:g} s or more after the last"
     )
@@ -152,7 +154,7 @@ def new_fires(new: list[ScheduleSeen]) -> Finding:
     silent = [it.name for it in new if not it.runs]
     if silent:
         return failed(name, f"{', '.join(silent)} never fired, though due every {new[0].every:g} s")
-    return passed(name, f"{new[0].name} fired {len(new[0].runs)} times")
+    return passed(name, f"{new[0].name} fired {counted(len(new[0].runs), 'time')}")
 
 
 def _gap(observed: ObservedPath, due: datetime) -> str:

@@ -14,6 +14,7 @@ from harness.apps.states import State
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.upgrades.workload_seen import NEW_CONNECT, ApplicationSeen, Part, When, WorkloadSeen
 from harness.verdicts import Finding, errored, failed, passed
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
@@ -180,7 +181,7 @@ def _struck(app: ApplicationSeen) -> bool:
 def _fate(app: ApplicationSeen) -> str:
     """What went wrong with it; empty when nothing did."""
     if len(app.drivers) > 1:
-        return f"had {len(app.drivers)} drivers and is {app.outcome}"
+        return f"had {counted(len(app.drivers), 'driver')} and is {app.outcome}"
     if app.gone is not None and not app.ended:
         return f"was deleted as {app.state or '(new)'}"
     if not app.drivers:
