@@ -94,8 +94,9 @@ def until(
     deadline = Deadline(seconds=timeout)
     policy = tenacity.Retrying(
         retry=tenacity.retry_if_result(lambda result: not result[0]),
-        stop=tenacity.stop_after_delay(timeout),
-        # The last look is at the deadline, not a whole pause after it.
+        # The last look is at the deadline, not a whole pause after it. tenacity's own clock begins later, when a thread
+        # had to wait for a processor, and would have it look without a pause until then.
+        stop=lambda state: not deadline.left,
         wait=lambda state: min(growing(state), deadline.left),
         sleep=rest if heed_cancel else time.sleep,
     )

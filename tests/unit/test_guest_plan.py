@@ -176,7 +176,7 @@ def test_a_hook_that_would_change_crds_is_refused(kube: FakeKube, folders: Path)
 def test_rights_are_asked_before_anything_else(kube: FakeKube, folders: Path) -> None:
     kube.forbid("* create namespaces")
     kube.put("deployments", deployment("controller"))
-    with pytest.raises(ClusterError, match="lacks 1 rights: create namespaces"):
+    with pytest.raises(ClusterError, match="lacks 1 right: create namespaces"):
         agree(kube, folders)
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import tenacity
 
 from harness import waiting
 from harness.errors import ToolError, WaitTimeout
@@ -119,3 +120,19 @@ def test_a_deadline_counts_down_and_stops_at_zero() -> None:
     assert waiting.Deadline(seconds=10, started=now - 4).left == pytest.approx(6, abs=1)
     assert waiting.Deadline(seconds=10, started=now - 4).elapsed == pytest.approx(4, abs=1)
     assert waiting.Deadline(seconds=10, started=now - 40).left == 0
+
+
+def test_a_late_start_is_not_made_up_for_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    decide = tenacity.retry_if_result
+
+    def late(*words: Any) -> Any:
+        time.sleep(0.05)
+        return decide(*words)
+
+    monkeypatch.setattr(tenacity, "retry_if_result", late)
+    looks: list[None] = []
+
+    with pytest.raises(WaitTimeout):
+        waiting.until(lambda: looks.append(None), what="never", timeout=0.1)
+
+    assert len(looks) <= 3
