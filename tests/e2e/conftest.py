@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import secrets
 import subprocess
+import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import pytest
 from runs import Run, Things, docker
 
 from harness import settings
+from harness.foundry import gobuild
+from harness.foundry.store import Store
 
 _BEFORE = pytest.StashKey[Things]()
 _DIFFERENCES = pytest.StashKey[list[str]]()
@@ -52,14 +56,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def users_container() -> Iterator[str]:
     """A container that a user made by other means, with a name and a label that look like a cluster's."""
-    image = docker("image", "ls", "--quiet", "spark-operator-harness/registry")[0]
+    store = Store.of(settings.load(environment=os.environ))
+    program = gobuild.build(store, "registry").folder / "bin" / "registry"
+    with tempfile.TemporaryFile() as archive:
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(program, "registry")
+        archive.seek(0)
+        argv = ["docker", "import", "--change", 'ENTRYPOINT ["/registry"]', "-"]
+        made = subprocess.run(argv, stdin=archive, capture_output=True, text=True, timeout=120, check=True)
+    image = made.stdout.strip()
     # A name of its own, also beside what an interrupted call of these tests left.
     cluster = f"dev-{secrets.token_hex(3)}"
     name = f"{cluster}-control-plane"
     label = f"io.x-k8s.kind.cluster={cluster}"
-    docker("run", "--detach", "--name", name, "--label", label, "--entrypoint", "/registry", image, "serve")
+    docker("run", "--detach", "--name", name, "--label", label, image, "serve")
     yield name
     docker("rm", "--force", "--volumes", name)
+    docker("image", "rm", image)
 
 
 @pytest.fixture(autouse=True)
