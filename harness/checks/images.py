@@ -13,7 +13,7 @@ from harness.kube.models import Container, Pod
 from harness.kube.node_records import NodeImage
 from harness.releases.asked import hook_image, operator_image
 from harness.releases.operator_seen import ObservedOperator, Unseen
-from harness.releases.serving import is_own_container
+from harness.releases.own_containers import is_own_container
 from harness.verdicts import Finding, errored, failed, passed, unavailable
 from harness.wording import counted
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from harness.kube.models import Log
 from harness.releases.operator_seen import ObservedOperator, Unseen
-from harness.releases.serving import is_own_container, runs
+from harness.releases.own_containers import is_own_container
+from harness.releases.serving import runs
 from harness.verdicts import Finding, errored, failed, passed, switched_off
 from harness.wording import counted
 

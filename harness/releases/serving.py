@@ -11,8 +11,6 @@ from harness.kube.models import Pod
 from harness.matrix.release import Release
 from harness.releases.operator_seen import ObservedOperator, Unseen
 
-_NAMES = "spark-operator-"
-
 
 def release_of(images: Sequence[str], releases: Sequence[Release]) -> Release | None:
     """The release that one of these images, as pods ask for them, is of; None where it is none's.
@@ -54,11 +52,6 @@ def _is_of_webhook(observed: ObservedOperator, pod: Pod) -> bool:
     deployments = () if isinstance(observed.deployments, Unseen) else observed.deployments
     webhooks = [it.name for it in deployments if "webhook" in it.arguments[:1]]
     return pod.owner.rpartition("-")[0] in {f"ReplicaSet/{name}" for name in webhooks}
-
-
-def is_own_container(name: str) -> bool:
-    """Whether a container is the operator's own, by the names that the chart gives them, and no sidecar."""
-    return name.startswith(_NAMES)
 
 
 def is_own_pod(observed: ObservedOperator, name: str) -> bool:

@@ -19,7 +19,7 @@ from harness.kube.models import Container, Pod
 from harness.kube.watching import watch_until
 from harness.late import client
 from harness.releases import footing
-from harness.releases.serving import is_own_container
+from harness.releases.own_containers import is_own_container
 from harness.wording import counted
 
 NO_LEADER = "no leader"

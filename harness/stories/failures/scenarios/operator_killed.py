@@ -18,19 +18,18 @@ from harness.kube import reading
 from harness.kube.api import listed
 from harness.kube.watching import watch_until
 from harness.late import client
+from harness.releases.own_containers import is_own_container
 from harness.stories.failures.described import STRUCK, scenario
 from harness.verdicts import Finding, failed, passed
 
 if TYPE_CHECKING:
     from harness.kube.models import Container, Pod
-    from harness.releases import serving
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import bystanders, fault
     from harness.stories.path_context import PathContext
     from harness.upgrades import detour
     from harness.upgrades.workload_seen import ApplicationSeen
 else:
-    serving = late.module("harness.releases.serving")
     fault = late.module("harness.stories.failures.fault")
     bystanders = late.module("harness.stories.failures.bystanders")
     detour = late.module("harness.upgrades.detour")
@@ -133,7 +132,7 @@ def chosen(pods: Sequence[Pod], holders: Collection[str]) -> tuple[Pod, Containe
     running = [
         (pod, it)
         for pod in sorted(pods, key=lambda pod: pod.name not in holders)
-        for it in sorted(pod.containers, key=lambda it: not serving.is_own_container(it.name))
+        for it in sorted(pod.containers, key=lambda it: not is_own_container(it.name))
         if pod.phase == "Running" and not pod.leaving and it.runtime_id and not it.init
     ]
     if not running:
