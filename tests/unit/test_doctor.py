@@ -317,8 +317,8 @@ def test_the_engine_outside_of_this_container_is_told(
     ("answers", "status", "says"),
     [
         ("go1.26.8 local direct", Status.OK, "go1.26.8"),
-        ("go1.24.1 auto https://proxy.golang.org,direct", Status.OK, "downloads the toolchain"),
-        ("go1.24.1 local https://proxy.golang.org,direct", Status.WARNING, "GOTOOLCHAIN=local"),
+        ("go1.24.1 auto https://proxy.example.com,direct", Status.OK, "downloads the toolchain"),
+        ("go1.24.1 local https://proxy.example.com,direct", Status.WARNING, "GOTOOLCHAIN=local"),
         ("go1.24.1 auto off", Status.WARNING, "GOPROXY=off"),
         ("go1.18 auto direct", Status.WARNING, "go1.18"),
     ],
