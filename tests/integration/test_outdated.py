@@ -84,7 +84,7 @@ def test_a_module_with_a_newer_version_is_listed(store: Store) -> None:
             console.print(table)
 
     text = shown.get()
-    assert "tool: 2 modules, 1 of them with a newer version, 0 not known to the proxy" in " ".join(text.split())
+    assert "tool: 2 modules, 1 with a newer version, 0 not known to the proxy" in " ".join(text.split())
     (row,) = [line for line in text.splitlines() if "example.invalid/part" in line]
     assert _OLD in row
     assert _NEW in row

@@ -74,7 +74,7 @@ def test_a_slot_lost_between_two_replicas_of_before_is_excused_too() -> None:
 def test_without_leader_election_a_slot_of_the_replacement_is_excused_and_the_reason_is_told() -> None:
     found = _watched(OperatorWatch(replaced=(at(5), at(14))))
     assert found.verdict is Verdict.PASSED
-    assert "1 slots had no run in time while there was no election" in found.message
+    assert "1 slot had no run in time while there was no election" in found.message
 
 
 def test_without_leader_election_a_slot_of_another_time_fails() -> None:
