@@ -214,6 +214,8 @@ class Workload:
                 fired.append(beside.submit(self._fire_until, "new-scheduled", self._states.runs))
                 over["a run of the new schedule to end"] = lambda: self._states.run_ended("new-scheduled")
             self._let_go()
+            if self._ctx.user_apps:
+                self._let_answer(asked)
             self._submit_users(When.AFTER)
             if NEW_CONNECT not in self._notes.absent:
                 over["the new SparkConnect to be Ready"] = lambda: self._states.server_ready(NEW_CONNECT)
@@ -309,6 +311,12 @@ class Workload:
                 Objects(api, namespace), self._ctx.rendering(namespace), name, service, when, timeout=_QUERY_SECONDS
             )
         self._notes.queries.setdefault(name, []).append(answer)
+
+    def _let_answer(self, asked: Sequence[Future[None]]) -> None:
+        """Leave the processors to clients of SparkConnect, which give up after a while, before a user submits."""
+        seconds = min(_QUERY_SECONDS, self._ctx.deadline.left / 3)
+        with suppress(WaitTimeout):
+            until(lambda: all(it.done() for it in asked), what="the clients to have an answer", timeout=seconds)
 
     def _result(self, asked: Future[None] | None) -> None:
         if asked is None:

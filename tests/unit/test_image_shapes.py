@@ -22,7 +22,10 @@ def test_zstd_layers_are_no_trouble_to_nodes() -> None:
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [
-        ({"config": CONFIG, "layers": [LAYER | {"urls": ["https://example.com/a"]}]}, "1 foreign layer, stored elsewhere"),
+        (
+            {"config": CONFIG, "layers": [LAYER | {"urls": ["https://example.com/a"]}]},
+            "1 foreign layer, stored elsewhere",
+        ),
         (
             {"mediaType": "application/vnd.docker.distribution.manifest.v1+json", "fsLayers": []},
             "an image is of the type application/vnd.docker.distribution.manifest.v1+json",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,6 +154,36 @@ def test_only_what_somebody_watches_runs(
     assert created == {When.BEFORE: before, When.AFTER: after}
     assert ("the first scheduled run" in waited) == ("schedules" in watched)
     assert ("the retrying application to wait" in waited) == ("standing" in watched)
+
+
+def test_a_users_applications_come_when_sparkconnect_has_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once they take the processors of a small machine, and the client gives up."""
+    made = watching(tmp_path, "submissions")
+    made._ctx = replace(made._ctx, user_apps=cast(Any, ("an application",)))
+    order: list[str] = []
+    begun = threading.Event()
+
+    def ask(*of: Any) -> None:
+        begun.wait(0.5)
+        order.append("answered")
+
+    def submit(when: When, patience: float) -> None:
+        begun.set()
+        order.append("submitted")
+
+    monkeypatch.setattr(made, "_servers_after", lambda leads: [("submissions", "new-connect", When.AFTER)])
+    monkeypatch.setattr(made, "_ask_connect", ask)
+    monkeypatch.setattr(made._users, "submit", submit)
+    for nothing in ("_create", "_wait"):
+        monkeypatch.setattr(made, nothing, lambda *of, **more: None)
+    for nothing in ("_let_go", "_read_output"):
+        monkeypatch.setattr(made, nothing, lambda: None)
+    made.finish([], RELEASE)
+    made.close()
+
+    assert order == ["answered", "submitted"]
 
 
 @pytest.mark.parametrize("watched", [(), ("standing",), ("submissions",)])
