@@ -26,6 +26,7 @@ from harness.report.summary import headline
 from harness.report.text import plain
 from harness.report.timeline import Bar
 from harness.verdicts import Verdict
+from harness.wording import counted
 
 _LINK = re.compile(r"https://[^\s<>\"'()\[\]]*[^\s<>\"'()\[\].,;:]")
 _ISSUE = re.compile(r"https://github\.com/([^/]+/[^/]+)/(?:issues|pull)/(\d+)")
@@ -113,6 +114,7 @@ def environment() -> Environment:
         rehearsal_line=rehearsal.headline,
     )
     made.filters.update(
+        counted=counted,
         duration=timeline.duration,
         facts=_facts,
         told=told,

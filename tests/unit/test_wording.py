@@ -30,3 +30,4 @@ def test_one_is_singular(number: int, words: tuple[str, ...], told: str) -> None
 
 def test_no_other_place_makes_plurals_by_hand() -> None:
     assert not [file.name for file in HARNESS.rglob("*.py") if BY_HAND.search(file.read_text())]
+    assert not [file.name for file in HARNESS.rglob("*.j2") if BY_HAND.search(file.read_text())]
