@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import ApiError
 from harness.kube import reading
-from harness.kube.api import get, listed
+from harness.kube.api import NAMES_ONLY, get, listed
 from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases.applying import Applied
@@ -29,9 +29,6 @@ _KINDS = {
     "PriorityClass": "/apis/scheduling.k8s.io/v1/priorityclasses",
     "StorageClass": "/apis/storage.k8s.io/v1/storageclasses",
 }
-# A schema is large, and its name is enough.
-_NAMES_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
-
 _NAME_ONLY = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 
 
@@ -69,7 +66,8 @@ def look(cluster: Cluster, operator_namespace: str, also: Sequence[Applied] = ()
 
 
 def _names(api: client.ApiClient, path: str) -> list[str]:
-    return [it["metadata"]["name"] for it in get(api, path, accept=_NAMES_ONLY)["items"] or () if not _leaving(it)]
+    # A schema is large, and its name is enough.
+    return [it["metadata"]["name"] for it in get(api, path, accept=NAMES_ONLY)["items"] or () if not _leaving(it)]
 
 
 def _same(api: client.ApiClient, it: Applied) -> bool:
