@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims that several scenarios make: pure functions from what was observed to a finding; `told` alone looks itself."""
+"""Claims that several scenarios make: pure functions from what was observed to a finding."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from typing import Any
 from harness import causes
 from harness.apps import logs
 from harness.apps.applications import Course
-from harness.apps.context import ScenarioContext
-from harness.apps.objects import Objects
 from harness.apps.pods import SparkPod, by_role
 from harness.apps.states import State, forbidden_step, in_order, shown
-from harness.errors import WaitTimeout
 from harness.kube.models import Event
-from harness.verdicts import Finding, Verdict, errored, failed, passed
-from harness.waiting import until
+from harness.verdicts import Finding, errored, failed, passed
 
 SUCCESS = (State.SUBMITTED, State.RUNNING, State.COMPLETED)
 """What an application that works goes through."""
@@ -26,10 +22,6 @@ SUCCESS_EVENTS = ("SparkApplicationSubmitted", "SparkDriverRunning", "SparkDrive
 
 REWRITTEN = "same_image_elsewhere"
 """Evidence of pods that are wrong only in that their image, of the same name and tag, is from another registry."""
-
-_EVENTS_SECONDS = 15.0
-"""How long after the last state an event may come: client-go's recorder sends them behind the operator's back, and
-tries again up to twelve times, ten seconds apart, where the API server does not answer (tools/record, event.go)."""
 
 
 def states(course: Course, wanted: Sequence[State] = SUCCESS) -> Finding:
@@ -102,30 +94,6 @@ def pods(
         return failed("pods", "; ".join(problems), **evidence)
     nodes = ", ".join(sorted({pod.node for pod in known}))
     return passed("pods", f"a driver and {executors} executor(s) of {image} ran on {nodes}", **evidence)
-
-
-def told(
-    ctx: ScenarioContext,
-    objects: Objects,
-    name: str,
-    wanted: Sequence[str] = SUCCESS_EVENTS,
-    *,
-    executors: bool = True,
-) -> Finding:
-    """The same as `events`, of what the namespace has now or within _EVENTS_SECONDS. Raises ApiError."""
-
-    def look() -> Finding:
-        return events(objects.events(), name, wanted, executors=executors)
-
-    try:
-        return until(
-            look,
-            lambda it: it.verdict is Verdict.PASSED,
-            what=f"the events about {name}",
-            timeout=ctx.within(_EVENTS_SECONDS),
-        )
-    except WaitTimeout:
-        return look()
 
 
 def events(

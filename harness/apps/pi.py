@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import until_end
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import pod_log
@@ -27,4 +27,4 @@ def compute(ctx: ScenarioContext, objects: Objects, *, sample: str, version: str
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)
     yield claims.pi(log)
     yield claims.spark_version(log, version)
-    yield claims.told(ctx, objects, course.last.name)
+    yield awaited.events(ctx, objects, course.last.name)

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pod_samples import spark_pod
@@ -144,29 +143,6 @@ def test_all_events_must_be_told() -> None:
     assert claims.events(seen, "spark-pi").verdict is Verdict.PASSED
     missing = claims.events(seen[:2], "spark-pi")
     assert missing.message == "no event SparkDriverCompleted, SparkExecutor… about SparkApplication/spark-pi"
-
-
-class Late:
-    """A namespace that has the event of the end at the second look."""
-
-    def __init__(self) -> None:
-        self.looks = 0
-
-    def events(self) -> list[Event]:
-        self.looks += 1
-        reasons = (*claims.SUCCESS_EVENTS[: 2 if self.looks < 2 else 3], "SparkExecutorRunning")
-        return told(*reasons)
-
-
-def test_an_event_may_come_after_what_it_tells_of() -> None:
-    ctx = cast(Any, SimpleNamespace(within=lambda seconds: seconds))
-    assert claims.told(ctx, cast(Any, Late()), "spark-pi").verdict is Verdict.PASSED
-
-
-def test_an_event_that_never_comes_is_missed() -> None:
-    ctx = cast(Any, SimpleNamespace(within=lambda seconds: 0.1))
-    missing = claims.told(ctx, cast(Any, Late()), "spark-pi", wanted=("SparkApplicationFailed",))
-    assert missing.message == "no event SparkApplicationFailed about SparkApplication/spark-pi"
 
 
 def test_events_about_another_application_do_not_count() -> None:

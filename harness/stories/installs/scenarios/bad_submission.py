@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import Course, until_end
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import Objects
@@ -39,7 +39,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     yield _reason(course)
     yield _no_pod(course, objects, objects.events())
     wanted = ("SparkApplicationSubmissionFailed", "SparkApplicationFailed")
-    yield claims.told(ctx, objects, course.last.name, wanted, executors=False)
+    yield awaited.events(ctx, objects, course.last.name, wanted, executors=False)
 
 
 def _attempts(course: Course) -> Finding:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness import seeds
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import until_end
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import pod_log
@@ -48,7 +48,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)
     yield claims.said("driver-reads-config-map", log, "driver read", phrase)
     yield claims.said("executor-reads-config-map", log, "executor read", phrase)
-    yield claims.told(ctx, objects, course.last.name)
+    yield awaited.events(ctx, objects, course.last.name)
 
 
 def _mounts(pods: list[SparkPod]) -> Finding:

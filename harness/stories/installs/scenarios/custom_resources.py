@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import until_end
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import Objects
@@ -48,7 +48,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
         wanted = expected(sizes)
         yield _specified(role, by_role(pods, role), wanted)
         yield _allocated(role, by_role(pods, role), wanted)
-    yield claims.told(ctx, objects, course.last.name)
+    yield awaited.events(ctx, objects, course.last.name)
 
 
 def sizes_for(knows: Callable[[str], bool]) -> dict[str, samples.Sizes]:

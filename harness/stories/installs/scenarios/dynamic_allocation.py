@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import follow, submitted
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import pod_log
@@ -86,7 +86,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)
     yield claims.said("spark-grew", log, "grew", f"to {most} executors")
     yield claims.said("spark-shrank", log, "shrank", f"to {least} executors")
-    yield claims.told(ctx, objects, name)
+    yield awaited.events(ctx, objects, name)
 
 
 def _watch(ctx: ScenarioContext, objects: Objects, least: int, most: int) -> Tide:

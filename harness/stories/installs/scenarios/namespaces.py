@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import parse, until_end
 from harness.apps.context import ScenarioContext
 from harness.apps.leftovers import delete_all
@@ -53,7 +53,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
             service_account=samples.account(ctx),
             owned=ctx.webhook,
         )
-        yield claims.told(ctx, objects, course.last.name)
+        yield awaited.events(ctx, objects, course.last.name)
         pause(since.left, what="watching an application stay untouched")
         yield _untouched(elsewhere, since.elapsed)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import until_end
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import pod_log
@@ -46,7 +46,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     for role in ("driver", "executor"):
         yield _templated(role, by_role(pods, role))
     yield claims.pi(pod_log(objects.core, ctx.namespace, course.last.driver_pod))
-    yield claims.told(ctx, objects, course.last.name)
+    yield awaited.events(ctx, objects, course.last.name)
 
 
 def _templated(role: str, pods: list[SparkPod]) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import Course, until_end
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import Objects
@@ -42,7 +42,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     yield _drivers(course, attempts)
     yield _reason(course)
     wanted = ("SparkApplicationSubmitted", "SparkDriverFailed", "SparkApplicationPendingRerun")
-    yield claims.told(ctx, objects, course.last.name, wanted, executors=False)
+    yield awaited.events(ctx, objects, course.last.name, wanted, executors=False)
 
 
 def _attempts(course: Course, attempts: int) -> Finding:

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from harness.apps import claims, samples
+from harness.apps import awaited, samples
 from harness.apps.applications import Application, parse
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
@@ -98,7 +98,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     yield _history(runs, status)
     yield _owned(objects, name)
     first = runs.names[0]
-    yield claims.told(ctx, objects, first, executors=False)
+    yield awaited.events(ctx, objects, first, executors=False)
 
 
 def _look(runs: Runs, event: str, raw: Any) -> Runs | None:

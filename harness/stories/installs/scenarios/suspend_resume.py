@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import Course, follow, submitted
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import pod_log
@@ -87,7 +87,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
         "SparkApplicationResuming",
         "SparkDriverCompleted",
     )
-    yield claims.told(ctx, objects, name, wanted)
+    yield awaited.events(ctx, objects, name, wanted)
 
 
 def _executor_runs(course: Course) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from harness.apps import claims, samples
+from harness.apps import awaited, claims, samples
 from harness.apps.applications import until_end, wait_for_deletion
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import Objects
@@ -46,7 +46,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
         service_account=samples.account(ctx),
         executors=0,
     )
-    yield claims.told(ctx, objects, course.last.name, executors=False)
+    yield awaited.events(ctx, objects, course.last.name, executors=False)
     if not course.last.termination:
         yield failed("gone-when-due", "the status has no terminationTime, from which the time to live counts")
         return
