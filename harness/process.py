@@ -9,7 +9,6 @@ import math
 import os
 import select
 import shlex
-import signal
 import subprocess
 import tempfile
 import threading
@@ -20,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from harness import causes
+from harness import causes, children
 from harness.errors import CommandError, CommandTimeout, ToolError
-from harness.late import psutil
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +51,9 @@ LIMITS = {
 """What the system refuses for want of something that a limit grants, and what to do about it."""
 
 _OF_A_RUN = (RUN_VARIABLE, INSTALLATION_VARIABLE, "TMPDIR")
-_GRACE_SECONDS = 5.0
 _STOP_SECONDS = 0.2
-_LOOK_SECONDS = 0.05
 # From a child's exit until it can be reaped.
 _REAP_SECONDS = 5.0
-# From SIGKILL until a child has exited: a host with far too much to do takes its time.
-_KILLED_SECONDS = 60.0
 _TAIL_LINES = 15
 
 
@@ -72,32 +66,6 @@ class Completed:
     stdout: str
     stderr: str
     seconds: float
-
-
-class _Running:
-    """Child processes that are alive, so that a signal handler can terminate them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._children: set[subprocess.Popen[bytes]] = set()
-        self.local = threading.local()
-
-    def add(self, child: subprocess.Popen[bytes]) -> None:
-        if getattr(self.local, "sheltered", False):
-            return
-        with self._lock:
-            self._children.add(child)
-
-    def discard(self, child: subprocess.Popen[bytes]) -> None:
-        with self._lock:
-            self._children.discard(child)
-
-    def snapshot(self) -> list[subprocess.Popen[bytes]]:
-        with self._lock:
-            return list(self._children)
-
-
-_running = _Running()
 
 
 def shown(argv: Sequence[str], secrets: Sequence[str] = ()) -> str:
@@ -116,7 +84,7 @@ def call(
     check: bool = True,
     secrets: Sequence[str] = (),
     stop: threading.Event | None = None,
-    grace: float = _GRACE_SECONDS,
+    grace: float = children.GRACE_SECONDS,
 ) -> Completed:
     """Run a program and wait for it to exit.
 
@@ -141,25 +109,23 @@ def call(
         start = sink.tell()
         try:
             child = _start(words, env=env, cwd=cwd, stdin=source, stdout=sink, stderr=sink if log_file else err)
-            _running.add(child)
-            try:
-                _wait(child, timeout, stop, grace)
-            except subprocess.TimeoutExpired as expired:
-                # One that the kernel does not let go of has timed out, too.
-                with suppress(subprocess.TimeoutExpired):
-                    end(child, grace)
-                output = _redact(_read(sink, start) + _read(err, 0), secrets)
-                raise CommandTimeout(
-                    f"{line} did not finish within {timeout:.0f} s{_why(output)}",
-                    f"see {log_file}" if log_file else "run it manually to see where it hangs",
-                    stdout=_redact(_read(sink, start), secrets),
-                    stderr=_redact(_read(err, 0), secrets),
-                ) from expired
-            except BaseException:
-                end(child, grace)
-                raise
-            finally:
-                _running.discard(child)
+            with children.alive(child):
+                try:
+                    _wait(child, timeout, stop, grace)
+                except subprocess.TimeoutExpired as expired:
+                    # One that the kernel does not let go of has timed out, too.
+                    with suppress(subprocess.TimeoutExpired):
+                        children.end(child, grace)
+                    output = _redact(_read(sink, start) + _read(err, 0), secrets)
+                    raise CommandTimeout(
+                        f"{line} did not finish within {timeout:.0f} s{_why(output)}",
+                        f"see {log_file}" if log_file else "run it manually to see where it hangs",
+                        stdout=_redact(_read(sink, start), secrets),
+                        stderr=_redact(_read(err, 0), secrets),
+                    ) from expired
+                except BaseException:
+                    children.end(child, grace)
+                    raise
             done = Completed(
                 argv=tuple(words),
                 returncode=child.returncode,
@@ -195,12 +161,11 @@ def background(
     log.debug("+ %s &", shown(words))
     with log_file.open("ab") as sink:
         child = _start(words, env=env, cwd=cwd, stdin=None, stdout=sink, stderr=sink)
-    _running.add(child)
-    try:
-        yield child
-    finally:
-        end(child)
-        _running.discard(child)
+    with children.alive(child):
+        try:
+            yield child
+        finally:
+            children.end(child)
 
 
 def daemon(
@@ -215,57 +180,6 @@ def daemon(
     log.debug("+ %s & (detached)", shown(words))
     with log_file.open("ab") as sink:
         return _start(words, env=env, cwd=None, stdin=None, stdout=sink, stderr=sink, without=_OF_A_RUN)
-
-
-def end(child: subprocess.Popen[bytes], grace: float = _GRACE_SECONDS) -> None:
-    """Terminate a child and everything left in its process group: SIGTERM, `grace` seconds, SIGKILL."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        if not _group_alive(child):
-            break
-        try:
-            os.killpg(child.pid, sign)
-        except ProcessLookupError:
-            break
-        until = time.monotonic() + grace
-        while _group_alive(child) and time.monotonic() < until:
-            time.sleep(_LOOK_SECONDS)
-    child.wait(_KILLED_SECONDS)
-
-
-def end_all() -> None:
-    """Terminate every child that is still alive, except sheltered ones; for signal handlers and the end of a run."""
-    for child in _running.snapshot():
-        end(child)
-
-
-@contextmanager
-def sheltered() -> Iterator[None]:
-    """Exempt what this thread starts in the block from `end_all`: a clean-up must be able to finish."""
-    _running.local.sheltered = True
-    try:
-        yield
-    finally:
-        _running.local.sheltered = False
-
-
-def _group_alive(child: subprocess.Popen[bytes]) -> bool:
-    """Whether anything in the child's process group still runs; zombies, which may never be reaped, do not count."""
-    if child.poll() is None:
-        return True
-    try:
-        os.killpg(child.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return any(_is_member(it, child.pid) for it in psutil.process_iter(["status"]))
-
-
-def _is_member(process: psutil.Process, group: int) -> bool:
-    try:
-        return os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE
-    except ProcessLookupError:
-        return False
 
 
 def _start(
@@ -360,7 +274,7 @@ def _wait(child: subprocess.Popen[bytes], timeout: float, stop: threading.Event 
             if exited(left if stop is None else min(left, _STOP_SECONDS)):
                 return
             if stop is not None and stop.is_set():
-                end(child, grace)
+                children.end(child, grace)
                 return
             if left <= (0 if stop is None else _STOP_SECONDS):
                 raise subprocess.TimeoutExpired(child.args, timeout)

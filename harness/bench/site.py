@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness import install_checks, process
+from harness import children, install_checks
 from harness.bench import state
 from harness.bench.state import Picture
 from harness.errors import ApiError, HarnessError, WaitTimeout
@@ -241,7 +241,7 @@ def _made(
         made.remember()
         yield made
     finally:
-        with process.sheltered():
+        with children.sheltered():
             provider.delete(name)
         if resources.ledger is not None:
             resources.ledger.gone("cluster", name)

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from harness import process, waiting
+from harness import children, waiting
 from harness.errors import HarnessError
 from harness.host.steps import Step, ordered
 
@@ -131,7 +131,7 @@ class _Run:
         waiting.cancel_all()
         deadline = waiting.Deadline(seconds=_END_SECONDS)
         while self._running and deadline.left > 0:
-            process.end_all()
+            children.end_all()
             finished, _ = wait(self._running, timeout=_TICK_SECONDS, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._running.pop(future)

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from rich.table import Table
 
-from harness import causes, errors, process
+from harness import causes, children, errors, process
 from harness.cleanup.clean import clean_run
 from harness.errors import DiskError, HarnessError, HostError, UsageError
 from harness.evidence.installation import mark
@@ -190,7 +190,7 @@ def _start(settings: Settings, request: Request, binary: Path, ledger: Ledger) -
             next_step=f"see {folder / 'front.log'}",
         )  # type: ignore[return-value]  # until returns what `done` accepted
     except BaseException:
-        process.end(child)
+        children.end(child)
         raise
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from harness import process, stories, waiting
+from harness import children, stories, waiting
 from harness.errors import HarnessError, UnavailableError
 from harness.foundry import images as foundry_images
 from harness.foundry.store import Store
@@ -243,7 +243,7 @@ class Group:
         ledger = self._resources.ledger
         if self._record.argocd is not None:
             try:
-                with process.sheltered():
+                with children.sheltered():
                     argo.end(self._record.argocd, ledger)
             except HarnessError as error:
                 self._say(f"{self.name}: {error}")
@@ -251,7 +251,7 @@ class Group:
         if not planned or ledger is None:
             return
         try:
-            with process.sheltered():
+            with children.sheltered():
                 provider.delete(self.cluster_name)
             ledger.gone("stay" if provider.guest else "cluster", self.cluster_name)
         except (HarnessError, OSError) as error:

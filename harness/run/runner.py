@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from harness import process, waiting
+from harness import children, waiting
 from harness.bootstrap.remainder import Remainder
 from harness.checks.infrastructure import Cause
 from harness.cleanup.remains import look
@@ -265,7 +265,7 @@ class Runner:
         # A group whose cells all have their results is only removing its cluster, and must get to the end of it.
         if not all(result.done() for result in self._results.values()):
             waiting.cancel_all()
-            process.end_all()
+            children.end_all()
         problems: list[str] = []
         with ThreadPoolExecutor(1, "registries") as beside:
             # Nothing pulls any more; the registries go while the last clusters are being removed.

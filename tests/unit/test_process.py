@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -15,33 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-import psutil
 import pytest
 from program_outputs import output
+from test_children import await_text
 
-from harness import process, waiting
+from harness import children, process
 from harness.errors import CommandError, CommandTimeout, ToolError
-
-
-def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def await_text(file: Path) -> str:
-    return waiting.until(lambda: file.read_text() if file.exists() else "", what=f"text in {file}", timeout=20)
-
-
-def with_child(pid_file: Path, child: str, *, then: str) -> list[str]:
-    """A shell that starts another in the background, which notes its process number."""
-    return ["sh", "-c", f"sh -c {shlex.quote(child)} > {shlex.quote(str(pid_file))} & {then}"]
-
-
-SLEEPER = "echo $$; exec sleep 60"
-# What a shell ignores, the program that takes its place ignores too.
-DEAF_SLEEPER = "trap '' TERM; " + SLEEPER
 
 
 def test_both_streams_the_status_and_the_time_come_back() -> None:
@@ -216,39 +194,16 @@ def test_when_time_is_up_what_was_said_is_in_the_error(tmp_path: Path) -> None:
     assert raised.value.next_step == f"see {tmp_path / 'a.log'}"
 
 
-@pytest.mark.parametrize("child", [SLEEPER, DEAF_SLEEPER], ids=["heeds-sigterm", "ignores-sigterm"])
-@pytest.mark.parametrize("then", ["wait", "exec sleep 60"], ids=["shell-waits", "leader-sleeps"])
-def test_when_time_is_up_the_whole_process_group_ends(
-    tmp_path: Path, child: str, then: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(process, "_GRACE_SECONDS", 0.5)
-    with pytest.raises(CommandTimeout):
-        process.call(with_child(tmp_path / "pid", child, then=then), timeout=1)
-
-    pid = int(await_text(tmp_path / "pid"))
-    waiting.until(lambda: not alive(pid), what="the grandchild to be gone", timeout=5)
-
-
 def test_a_killed_program_that_the_host_does_not_let_go_of_has_timed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = process.end
+    real = children.end
 
     def end(child: subprocess.Popen[bytes], grace: float) -> None:
         real(child, grace)
         raise subprocess.TimeoutExpired(child.args, 60.0)
 
-    monkeypatch.setattr(process, "end", end)
+    monkeypatch.setattr(children, "end", end)
     with pytest.raises(CommandTimeout, match="did not finish within 0 s"):
         process.call(["sleep", "60"], timeout=0.1)
-
-
-def test_a_program_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_GRACE_SECONDS", 0.5)
-    started = time.monotonic()
-    with pytest.raises(CommandTimeout) as raised:
-        process.call(["sh", "-c", "trap '' TERM; echo deaf; exec sleep 60"], timeout=1)
-
-    assert "deaf" in raised.value.message
-    assert time.monotonic() - started < 30
 
 
 def test_another_thread_can_stop_a_program() -> None:
@@ -277,50 +232,6 @@ def test_a_program_in_the_background_ends_with_its_block(tmp_path: Path) -> None
     assert child.poll() is not None
 
 
-def test_a_background_program_that_died_takes_its_children_along(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(process, "_GRACE_SECONDS", 0.5)
-    argv = with_child(tmp_path / "pid", SLEEPER, then="exit 0")
-    with process.background(argv, log_file=tmp_path / "log") as child:
-        pid = int(await_text(tmp_path / "pid"))
-        child.wait(20)
-        assert alive(pid)
-
-    waiting.until(lambda: not alive(pid), what="the grandchild to be gone", timeout=5)
-
-
-def test_end_all_ends_what_other_threads_wait_for() -> None:
-    caught: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            process.call(["sleep", "61"], timeout=50)
-        except CommandError as error:
-            caught.append(error)
-
-    worker = threading.Thread(target=work)
-    worker.start()
-
-    def ended() -> bool:
-        process.end_all()
-        return not worker.is_alive()
-
-    waiting.until(ended, what="the program to be ended", timeout=20)
-    assert [getattr(error, "returncode", 0) for error in caught] == [-signal.SIGTERM]
-
-
-def test_what_removes_things_is_sheltered_from_end_all(tmp_path: Path) -> None:
-    with process.sheltered(), process.background(["sleep", "60"], log_file=tmp_path / "log") as child:
-        process.end_all()
-        assert child.poll() is None
-    assert child.poll() is not None
-
-    with process.background(["sleep", "60"], log_file=tmp_path / "log") as other:
-        process.end_all()
-        assert other.poll() is not None
-
-
 def test_a_daemon_lives_on_without_the_name_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(process.RUN_VARIABLE, "20260801-101500-ab12")
     child = process.daemon(
@@ -328,11 +239,11 @@ def test_a_daemon_lives_on_without_the_name_of_the_run(tmp_path: Path, monkeypat
     )
     try:
         assert await_text(tmp_path / "d.log") == "run=none\n"
-        process.end_all()
+        children.end_all()
         assert child.poll() is None
         assert os.getsid(child.pid) == child.pid
     finally:
-        process.end(child)
+        children.end(child)
     assert child.poll() is not None
 
 
