@@ -6,12 +6,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Protocol, Self
-
-from pydantic import BaseModel, ConfigDict
 
 from harness.errors import HarnessError, RegistryError, UnaskedError, UnavailableError
 from harness.images import logins
@@ -20,43 +17,13 @@ from harness.images.credentials import Credentials
 from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
+from harness.registries.image_records import ImageRecord, Provenance
 from harness.registries.push import Transfer
 from harness.settings import Settings, SourceKind
 
 _PREFLIGHT_THREADS = 8
 _MAY_BE_PRIVATE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 _ABOUT_AN_IMAGE = (HTTPStatus.OK, *_MAY_BE_PRIVATE)
-
-
-NOT_RUN = "not run here:"
-"""What is said of the platforms of an image that no node of a run is."""
-
-
-class ImageRecord(BaseModel):
-    """One image that was used: `registry` is the host in its name, `obtained` how and from where it was obtained."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    reference: str
-    digest: str
-    registry: str
-    obtained: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Provenance:
-    """What is known about images apart from their registry, by full reference.
-
-    `imported` says where a user's image came from; `copies` which upstream image a relocated one is.
-    """
-
-    imported: Mapping[str, str] = field(default_factory=dict)
-    copies: Mapping[str, str] = field(default_factory=dict)
-
-    def told(self, reference: str, otherwise: str) -> str:
-        """How an image was obtained, for messages."""
-        copied = f", relocated from {self.copies[reference]}" if reference in self.copies else ""
-        return self.imported.get(reference, otherwise) + copied
 
 
 class Source(Protocol):
@@ -110,7 +77,7 @@ class _Registries:
         with self._lock:
             known, absent = self._records.get(image.canonical), self._absent.get(image.canonical)
         if known:
-            return self._with_platforms(known)
+            return known.without(self._not_run.get(known.reference, ""))
         if absent:
             raise absent
         try:
@@ -129,12 +96,7 @@ class _Registries:
         )
         with self._lock:
             known = self._records.setdefault(image.canonical, record)
-        return self._with_platforms(known)
-
-    def _with_platforms(self, record: ImageRecord) -> ImageRecord:
-        """The record, which says what of the image no node here runs, once that is known."""
-        others = self._not_run.get(record.reference)
-        return record.model_copy(update={"obtained": f"{record.obtained}; {NOT_RUN} {others}"}) if others else record
+        return known.without(self._not_run.get(known.reference, ""))
 
     def learn(self, reference: str, digests: frozenset[str], others: Sequence[str] = ()) -> None:
         """Have the digests of an image whose manifests have been read: reading them again may count as a pull.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.checks.infrastructure import Diagnosis
 from harness.matrix.model import Cell
-from harness.registries.sources import ImageRecord
+from harness.registries.image_records import ImageRecord
 from harness.releases.argocd.programs import Programs
 from harness.report.model import RetryResult, attempt_name
 from harness.stories.cluster import BareCluster

@@ -16,7 +16,7 @@ from harness.errors import HarnessError, UnaskedError
 from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor
-from harness.registries.sources import ImageRecord
+from harness.registries.image_records import ImageRecord
 from harness.releases.asked import operator_image
 from harness.releases.values import merge
 from harness.report.model import CellResult, RetryResult, cell_result

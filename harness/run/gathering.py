@@ -11,7 +11,7 @@ from harness.evidence.desk import EvidenceRequest
 from harness.evidence.markdown import prose
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor
-from harness.registries.sources import ImageRecord
+from harness.registries.image_records import ImageRecord
 from harness.releases.argocd.programs import Programs
 from harness.releases.home import Home
 from harness.run.resources import Resources

@@ -18,7 +18,8 @@ from harness.foundry.store import Store
 from harness.matrix.model import Cell, Environment
 from harness.matrix.release import ChartSource, Release
 from harness.redaction.redactor import Redactor
-from harness.registries.sources import ImageRecord, Source
+from harness.registries.image_records import ImageRecord
+from harness.registries.sources import Source
 from harness.releases import charts, ways
 from harness.releases.asked import operator_image
 from harness.releases.charts import Chart

@@ -16,7 +16,8 @@ from harness.images.references import ImageReference
 from harness.kube import pull_messages
 from harness.matrix.model import Environment
 from harness.registries import pull
-from harness.registries.sources import ImageRecord, Mirrored, Source, Upstream
+from harness.registries.image_records import ImageRecord
+from harness.registries.sources import Mirrored, Source, Upstream
 from harness.run.run_host import Host
 from harness.settings import Settings
 

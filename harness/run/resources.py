@@ -35,8 +35,9 @@ from harness.matrix.release import Release
 from harness.providers import network
 from harness.providers.base import Guest
 from harness.registries import limits
+from harness.registries.image_records import Provenance
 from harness.registries.local import NodeRegistries, stored_hosts
-from harness.registries.sources import Mirrored, Provenance, Source, Unasked, Upstream, source_for
+from harness.registries.sources import Mirrored, Source, Unasked, Upstream, source_for
 from harness.releases.asked import operator_image
 from harness.releases.charts import Chart
 from harness.releases.values import at, merge

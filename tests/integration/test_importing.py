@@ -23,8 +23,9 @@ from harness.images.mirrors import Mirror, MirrorMap
 from harness.imports import charts, images
 from harness.matrix import catalogue
 from harness.matrix.imported import why_not_offered
+from harness.registries.image_records import Provenance
 from harness.registries.local import serve
-from harness.registries.sources import Foundry, Provenance
+from harness.registries.sources import Foundry
 from harness.settings import Settings
 
 REFERENCE = "docker.io/kubeflow/spark-operator:2.1.1"

@@ -33,8 +33,8 @@ from harness.options import RunOptions
 from harness.process import Completed
 from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec
+from harness.registries.image_records import ImageRecord
 from harness.registries.source_choice import Choice
-from harness.registries.sources import ImageRecord
 from harness.releases import provision, shared, surroundings
 from harness.releases.charts import Chart
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME
