@@ -13,7 +13,7 @@ import yaml
 from harness.advice.objects import Stored
 from harness.apps import kustomize
 from harness.apps.objects import GROUP, RESOURCES
-from harness.apps.users import Template
+from harness.apps.user_folder import Template
 from harness.audit.expressions import is_known
 from harness.errors import UsageError
 from harness.releases.values import Loader, with_text_keys

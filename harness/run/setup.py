@@ -28,7 +28,8 @@ from harness.settings import Settings
 from harness.stories.protocol import NOTHING, Given
 
 if TYPE_CHECKING:
-    from harness.apps.users import Untried, UserManifests
+    from harness.apps.user_folder import Untried
+    from harness.apps.users import UserManifests
     from harness.existing.model import Target
     from harness.matrix.own_rows import OwnRows
     from harness.registries.source_choice import Choice
@@ -245,9 +246,9 @@ def _brought(options: RunOptions, found: Found | None, settings: Settings) -> tu
     apps: UserManifests = ()
     untried: tuple[Untried, ...] = ()
     if options.apps:
-        from harness.apps import users
+        from harness.apps import user_folder
 
-        folder = users.read(options.apps)
+        folder = user_folder.read(options.apps)
         apps, untried = folder.manifests, folder.left_out
     if found is not None:
         from harness.run import locked_apps, locked_before

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from harness.apps.users import Untried, UserManifests
+    from harness.apps.user_folder import Untried
+    from harness.apps.users import UserManifests
     from harness.foundry.store import Store
     from harness.images.credentials import Credentials
     from harness.images.mirrors import MirrorMap

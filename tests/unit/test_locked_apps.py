@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from lock_samples import lock
-from user_samples import PI, written
+from user_samples import PI, apps_of
 
-from harness.apps import users
 from harness.errors import UsageError
 from harness.options import RunOptions
 from harness.run import setup
@@ -23,7 +22,7 @@ SECRET = PI.replace("  mode: cluster\n", f"  sparkConf: {{spark.hadoop.fs.s3a.se
 
 
 def test_they_come_out_of_the_lock_as_they_went_in(tmp_path: Path) -> None:
-    apps = users.load(written(tmp_path, etl=PI))
+    apps = apps_of(tmp_path, etl=PI)
     made = lock(cell=CELL, user_apps=locked(apps, ()))
 
     again = unlocked(parse(made.text(), where="here"), (), ())
@@ -37,7 +36,7 @@ def test_a_lock_without_them_is_what_it_was() -> None:
 
 
 def test_what_looks_like_a_secret_is_not_in_the_lock_and_has_to_be_given_again(tmp_path: Path) -> None:
-    apps = users.load(written(tmp_path, etl=SECRET))
+    apps = apps_of(tmp_path, etl=SECRET)
     made = lock(cell=CELL, user_apps=locked(apps, ()))
 
     assert KEY not in made.text()
@@ -48,8 +47,8 @@ def test_what_looks_like_a_secret_is_not_in_the_lock_and_has_to_be_given_again(t
 
 
 def test_others_than_the_locks_are_refused(tmp_path: Path) -> None:
-    made = lock(cell=CELL, user_apps=locked(users.load(written(tmp_path / "a", etl=PI)), ()))
-    other = users.load(written(tmp_path / "b", etl=PI.replace("instances: 1", "instances: 2")))
+    made = lock(cell=CELL, user_apps=locked(apps_of(tmp_path / "a", etl=PI), ()))
+    other = apps_of(tmp_path / "b", etl=PI.replace("instances: 1", "instances: 2"))
     with pytest.raises(UsageError, match=r"not what the lock has: SparkApplication etl of etl\.yaml"):
         unlocked(made, other, ())
 
@@ -59,7 +58,7 @@ def test_a_request_with_the_lock_runs_them_without_the_folder(tmp_path: Path, mo
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    made = lock(cell=CELL, user_apps=locked(users.load(written(tmp_path / "apps", etl=PI)), ()))
+    made = lock(cell=CELL, user_apps=locked(apps_of(tmp_path / "apps", etl=PI), ()))
     LockStore(tmp_path / "cache" / "locks").save(made)
 
     asked = setup.request(RunOptions(lock=made.digest))
@@ -72,7 +71,7 @@ def test_a_request_with_the_lock_runs_them_without_the_folder(tmp_path: Path, mo
 def test_a_secret_is_in_no_lock_and_has_to_be_given_again(tmp_path: Path) -> None:
     secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: hunter22}\n"
     needs = PI.replace("  mode:", "  volumes: [{name: v, secret: {secretName: login}}]\n  mode:")
-    apps = users.load(written(tmp_path, etl=f"{needs}---\n{secret}"))
+    apps = apps_of(tmp_path, etl=f"{needs}---\n{secret}")
     made = lock(cell=CELL, user_apps=locked(apps, ()))
 
     assert "hunter22" not in made.text()
@@ -84,7 +83,7 @@ def test_a_secret_is_in_no_lock_and_has_to_be_given_again(tmp_path: Path) -> Non
 
 
 def test_two_of_one_name_come_out_of_a_lock_as_they_went_in(tmp_path: Path) -> None:
-    apps = users.load(written(tmp_path, a=PI, b=PI))
+    apps = apps_of(tmp_path, a=PI, b=PI)
     again = unlocked(parse(lock(cell=CELL, user_apps=locked(apps, ())).text(), where="here"), (), ())
     assert [it.file for it in again] == ["a.yaml", "b.yaml"]
     assert len({it.label for it in again}) == 2

@@ -21,7 +21,7 @@ from report_samples import run as any_run
 from harness import settings
 from harness.advice import files, manifests, objects, site, values
 from harness.advice.remarks import End
-from harness.apps import users
+from harness.apps import user_folder
 from harness.apps.samples import chart_values
 from harness.audit import docs, mend, sarif, subjects, told
 from harness.errors import HarnessError
@@ -244,7 +244,8 @@ def _of_documents(file: Path) -> object:
 
 
 def _of_apps(file: Path) -> object:
-    return objects.look(files.in_folder(file.parent).found, CATALOGUE.release("2.5.2"), None), users.read(file.parent)
+    seen = objects.look(files.in_folder(file.parent).found, CATALOGUE.release("2.5.2"), None)
+    return seen, user_folder.read(file.parent)
 
 
 def _of_site(file: Path) -> object:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from user_samples import PI, written
 
-from harness.apps import users
+from harness.apps import user_folder
 from harness.apps.places import places
 from harness.kube.needs import needs
 
@@ -31,7 +31,7 @@ def placed(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
             [it.where for it in place.applications],
             [str(it.document["data"]["a"]) for it in place.helpers.values()],
         )
-        for place in places(users.load(folder))
+        for place in places(user_folder.read(folder).manifests)
     }
 
 

@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 from registry_fakes import Answer, FakeServer, Request, answering
 from run_fakes import CATALOGUE, IMAGE, attempt
-from user_samples import PI, written
+from user_samples import PI, apps_of
 
 from harness import stories
-from harness.apps import samples, users
+from harness.apps import samples
 from harness.errors import SettingsError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import expand
@@ -199,7 +199,7 @@ def test_every_environment_has_a_provider_that_is_there() -> None:
 
 @pytest.mark.parametrize("lacks", ["apache/spark", "elsewhere"])
 def test_images_of_a_users_applications_are_asked_of_any_source(tmp_path: Path, lacks: str) -> None:
-    scenario = story.scenario(users.load(written(tmp_path, etl=PI))).model_copy(update={"story": "user-apps"})
+    scenario = story.scenario(apps_of(tmp_path, etl=PI)).model_copy(update={"story": "user-apps"})
     theirs = cell().model_copy(update={"scenario": scenario})
     with answering(server(lacks)) as fake:
         hosts = dict.fromkeys(("docker.io", "ghcr.io"), Mirror(url=f"http://{fake.address}"))

@@ -11,7 +11,7 @@ import pytest
 from run_fakes import attempt, host, request
 from user_samples import PI, written
 
-from harness.apps import users
+from harness.apps import user_folder
 from harness.errors import EngineError, UnavailableError
 from harness.foundry import images as foundry_images
 from harness.images.mirrors import Mirror, MirrorMap
@@ -39,7 +39,7 @@ def asked(folder: Path, path: str = "install-2.5.2", values: dict[str, Any] | No
 
 def apps(folder: Path, image: str) -> Given:
     text = PI.replace("docker.io/apache/spark", image)
-    return Given(apps=users.read(written(folder, **{"etl.yaml": text})).manifests)
+    return Given(apps=user_folder.read(written(folder, **{"etl.yaml": text})).manifests)
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from advice_samples import CATALOGUE
 from path_samples import S, application, at, driver, look, path
-from user_samples import CONNECT, PI, SCHEDULE, written
+from user_samples import CONNECT, PI, SCHEDULE, apps_of
 
-from harness.apps import users
 from harness.apps.pods import SparkPod
 from harness.apps.states import State
 from harness.checks import expectation
@@ -46,7 +45,7 @@ def after(*looks: Any, **more: Any) -> ApplicationSeen:
 
 
 def judged(folder: Path, *seen: ApplicationSeen, text: str = PI, **more: Any) -> Finding:
-    given = users.load(written(folder, etl=text))
+    given = apps_of(folder, etl=text)
     mine = tuple(replace(it, namespace="user-apps") for it in seen)
     found = UsersSeen(given=given, applications=mine, **more)
     (finding,) = on_path.judge(path(users=found))

@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 from pod_samples import spark_pod
 from program_outputs import output
-from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
+from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, apps_of
 
-from harness.apps import logs, users
+from harness.apps import logs
 from harness.apps.applications import Course, parse
 from harness.apps.objects import Refused
 from harness.apps.pods import SparkPod
@@ -76,7 +76,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
     """Runs the applications of these files, with as many driver pods each."""
 
     def act(server: Server, *texts: str, pods: int = 1, attempts: int = 1) -> dict[str, Finding]:
-        given = users.load(written(tmp_path, **{f"f{number}": text for number, text in enumerate(texts)}))
+        given = apps_of(tmp_path, **{f"f{number}": text for number, text in enumerate(texts)})
 
         def follow(ctx: Any, objects: Any, name: str, until: Any, *, course: Course, **_: Any) -> Course:
             if server.states[name] == "late":

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from user_samples import CONFIG_MAP, PI, SCHEDULE, written
+from user_samples import CONFIG_MAP, PI, SCHEDULE, apps_of
 
 from harness.apps import users
 from harness.apps.objects import Refused
@@ -57,7 +57,7 @@ class Server:
 @pytest.fixture
 def given(tmp_path: Path) -> users.UserManifests:
     etl = PI.replace("  mode:", "  sparkConfigMap: settings\n  mode:")
-    return users.load(written(tmp_path, a=etl, b=f"{CONFIG_MAP}---\n{SCHEDULE}"))
+    return apps_of(tmp_path, a=etl, b=f"{CONFIG_MAP}---\n{SCHEDULE}")
 
 
 def made_of(given: users.UserManifests, server: Server | None) -> tuple[Users, Creations, Recorder]:
@@ -101,7 +101,7 @@ def test_what_was_accepted_is_waited_for_until_it_is_under_way(given: users.User
 
 
 def test_no_more_than_two_are_started_at_a_time(tmp_path: Path) -> None:
-    given = users.load(written(tmp_path, **{name: PI.replace("name: etl", f"name: {name}") for name in "abcd"}))
+    given = apps_of(tmp_path, **{name: PI.replace("name: etl", f"name: {name}") for name in "abcd"})
     server = Server()
     mine, _, recorder = made_of(given, server)
     with ThreadPoolExecutor(1) as pool:
@@ -116,7 +116,7 @@ def test_no_more_than_two_are_started_at_a_time(tmp_path: Path) -> None:
 
 
 def test_those_that_do_not_start_hold_the_others_up_for_a_while_only(tmp_path: Path) -> None:
-    given = users.load(written(tmp_path, **{name: PI.replace("name: etl", f"name: {name}") for name in "abcdefgh"}))
+    given = apps_of(tmp_path, **{name: PI.replace("name: etl", f"name: {name}") for name in "abcdefgh"})
     server = Server()
     mine, _, _ = made_of(given, server)
     began = time.monotonic()
@@ -176,7 +176,7 @@ def test_without_any_nothing_is_done() -> None:
 
 
 def test_one_that_needs_what_nobody_brought_is_not_submitted(tmp_path: Path) -> None:
-    given = users.load(written(tmp_path, a=PI.replace("  mode:", "  sparkConfigMap: elsewhere\n  mode:"), b=SCHEDULE))
+    given = apps_of(tmp_path, a=PI.replace("  mode:", "  sparkConfigMap: elsewhere\n  mode:"), b=SCHEDULE)
     server = Server()
     mine, _, _ = made_of(given, server)
     mine.submit(When.BEFORE)
@@ -188,7 +188,7 @@ def test_one_that_needs_what_nobody_brought_is_not_submitted(tmp_path: Path) -> 
 
 def test_one_that_stays_is_submitted_in_its_own_namespace_and_still_is_the_users(tmp_path: Path) -> None:
     text = PI.replace("  annotations:\n", "  annotations:\n    spark-operator-harness/namespace: own\n")
-    given = users.load(written(tmp_path, a=text, b=SCHEDULE))
+    given = apps_of(tmp_path, a=text, b=SCHEDULE)
     assert [(it.namespace, [app.name for app in it.applications]) for it in places(given)] == [
         (NAMESPACE, ["nightly"]),
         ("production", ["etl"]),

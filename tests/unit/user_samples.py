@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.apps import user_folder
+from harness.apps.users import UserManifests
+
 PI = """\
 apiVersion: sparkoperator.k8s.io/v1beta2
 kind: SparkApplication
@@ -62,3 +65,8 @@ def written(folder: Path, **files: str) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     return folder
+
+
+def apps_of(folder: Path, **files: str) -> UserManifests:
+    """What a run tries of a folder with these files, as `written` names them."""
+    return user_folder.read(written(folder, **files)).manifests

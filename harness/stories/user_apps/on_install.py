@@ -28,7 +28,8 @@ from harness.verdicts import Finding, Verdict, errored, failed, passed, switched
 
 if TYPE_CHECKING:
     from harness.apps.context import ScenarioContext
-    from harness.apps.users import Untried, UserManifest, UserManifests
+    from harness.apps.user_folder import Untried
+    from harness.apps.users import UserManifest, UserManifests
 
 _READY_SECONDS = 180.0
 

@@ -20,7 +20,8 @@ from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.apps.pods import SparkPod
-    from harness.apps.users import Untried, UserManifest
+    from harness.apps.user_folder import Untried
+    from harness.apps.users import UserManifest
     from harness.upgrades.observed import ObservedPath
 
 Judged = tuple[list[str], str]

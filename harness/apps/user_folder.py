@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the folder of --apps: which of its documents are applications, whether they can run, and what is left out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.apps import fields, kustomize, moving
+from harness.apps.objects import GROUP, RESOURCES
+from harness.apps.users import (
+    HELPERS,
+    KEPT_NAMESPACE,
+    LABEL_LENGTH,
+    UserManifest,
+    UserManifests,
+    applications,
+    images_in,
+    told_apart,
+)
+from harness.errors import SettingsError, UsageError
+from harness.images.references import ImageReference
+from harness.releases.values import Loader, with_text_keys
+from harness.untrusted import check_yaml
+
+_VERSIONS = {**{it.kind: f"{GROUP}/{it.version}" for it in RESOURCES}, **dict.fromkeys(HELPERS, "v1")}
+_LISTS = ("List", *(f"{kind}List" for kind in _VERSIONS))
+_SUFFIXES = (".yaml", ".yml", ".json")
+_DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_NAME_LENGTH = 253
+_PLACEHOLDER = re.compile(r"\{\{|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
+"""What is left in a text that is still to be filled in: for Helm, for the shell and envsubst, for a script."""
+
+_FILLED_IN_LATER = re.compile(r"\{\{(?:\s*\$\w+\s*|APP_ID|EXECUTOR_ID)\}\}")
+"""What the operator fills in (internal/controller/sparkapplication/driveringress.go), and Spark (Utils.scala,
+ExecutorRunner.scala).
+"""
+
+_FILL_IN = "fill it in before, with the tool that you use (`helm template`, `kustomize build`, `envsubst`)"
+
+NO_MANIFEST = {
+    "kustomization": "it is Kustomize's: to run what Kustomize makes, give the output of `kubectl kustomize`",
+    "Chart": "it is Helm's: to run what the chart makes, give the output of `helm template`",
+}
+"""What files of these names are, which stand beside manifests and are none."""
+_SHOWN = 3
+
+
+class Template(UsageError):
+    """A document that is still to be filled in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untried:
+    """A document that no run tries, and why; `application` is whether it would be one."""
+
+    where: str
+    what: str
+    why: str
+    application: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} is left out: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserFolder:
+    """What is in a folder of --apps: what runs, and what is left out by name."""
+
+    manifests: UserManifests
+    left_out: tuple[Untried, ...] = ()
+
+
+def read(folder: Path) -> UserFolder:
+    """All documents of the YAML and JSON files below a folder, by the order of files. Raises UsageError with file and
+    line.
+
+    There must be at least one application; ConfigMaps and Secrets that applications need may stand beside them. Other
+    kinds are left out by name, and so are files that are no manifests, such as values, and documents that are still to
+    be filled in, as long as others are not.
+    """
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise UsageError(f"--apps {folder} {what}", "give the folder with the YAML files of your applications")
+    files = sorted(it for it in folder.rglob("*") if it.suffix in _SUFFIXES and it.is_file())
+    if not files:
+        raise UsageError(f"there is no manifest below {folder}", f"files of --apps end in {' or '.join(_SUFFIXES)}")
+    found: list[UserManifest] = []
+    left_out: list[Untried] = []
+    templates: list[Template] = []
+    patches = kustomize.patches(folder)
+    for file in files:
+        shown = str(file.relative_to(folder))
+        if file.resolve() in patches:
+            left_out.append(Untried(where=shown, what="the file", why=kustomize.WHY))
+            continue
+        try:
+            for it in _documents(file, shown):
+                (left_out if isinstance(it, Untried) else found).append(it)  # type: ignore[arg-type]
+        except Template as unfilled:
+            templates.append(unfilled)
+            why = unfilled.message.partition(": ")[2] or unfilled.message
+            left_out.append(Untried(where=shown, what="what follows in the file", why=why, application=True))
+    if not applications(found):
+        if templates:
+            raise templates[0]
+        others = "".join(f"; {it}" for it in left_out[:_SHOWN])
+        raise UsageError(
+            f"there is no application in the files below {folder}{others}", f"kinds are {', '.join(_VERSIONS)}"
+        )
+    _require_unique(found)
+    return UserFolder(manifests=told_apart(found), left_out=tuple(left_out))
+
+
+def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise UsageError(f"{file} cannot be read: {unreadable}", "it must be UTF-8 text") from unreadable
+    loader = Loader(text)
+    try:
+        check_yaml(text)
+        while loader.check_node():
+            node = loader.get_node()
+            line = node.start_mark.line + 1
+            document = with_text_keys(loader.construct_document(node))
+            if document is None:
+                continue
+            if other := _of_no_matter(document):
+                yield Untried(where=f"{shown}:{line}", what=other, why="no run needs or tries this kind")
+                continue
+            if why := _why_no_manifest(document, file):
+                yield Untried(where=f"{shown}:{line}", what="what has no kind", why=why)
+                continue
+            _require_application(document, f"{file}:{line}")
+            yield UserManifest(file=shown, line=line, document=document)
+    except yaml.MarkedYAMLError as broken:
+        mark = broken.problem_mark or broken.context_mark
+        where = f"{file}:{mark.line + 1}" if mark else str(file)
+        message = f"{where}: not valid YAML: {broken.problem or broken.context}"
+        if _PLACEHOLDER.search(text):
+            raise Template(f"{message}; it looks like a template", _FILL_IN) from broken
+        raise UsageError(message, "correct that line, or take the file out of the folder") from broken
+    except yaml.YAMLError as broken:
+        raise UsageError(f"{file}: not valid YAML: {broken}", "correct it, or take it out of the folder") from broken
+    finally:
+        loader.dispose()
+
+
+def _of_no_matter(document: object) -> str:
+    """The kind and name of an object that is none of the operator's, nor meant to be one; else empty."""
+    if not isinstance(document, dict):
+        return ""
+    kind, version = str(document.get("kind") or ""), str(document.get("apiVersion") or "")
+    ours = kind in _VERSIONS or version.startswith(GROUP) or difflib.get_close_matches(kind, _VERSIONS, n=1)
+    if not kind or not version or ours or kind in _LISTS:
+        return ""
+    metadata = document.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    return f"{kind} {name}".rstrip()
+
+
+def _why_no_manifest(document: object, file: Path) -> str:
+    """Why a document is not even meant to be an object of Kubernetes; empty for one that is."""
+    if isinstance(document, dict) and ("kind" in document or document.keys() >= {"metadata", "spec"}):
+        return ""
+    if file.stem in NO_MANIFEST:
+        return NO_MANIFEST[file.stem]
+    return "" if isinstance(document, dict) and "apiVersion" in document else "it is no manifest"
+
+
+def _require_application(document: object, where: str) -> None:
+    if not isinstance(document, dict):
+        raise UsageError(f"{where}: not an object of Kubernetes", "write apiVersion, kind, metadata and spec")
+    kind = str(document.get("kind", ""))
+    if kind in _LISTS:
+        raise UsageError(f"{where}: a {kind} is not read", "write its items as documents, with --- between them")
+    if kind not in _VERSIONS:
+        near = difflib.get_close_matches(kind, _VERSIONS, n=1)
+        raise UsageError(
+            f"{where}: the kind {kind or 'is missing'}{'' if kind else ' and'} is not one that --apps runs"
+            + (f"; did you mean {near[0]}?" if near else ""),
+            f"kinds are {', '.join(_VERSIONS)}; take other objects out of the folder",
+        )
+    if document.get("apiVersion") != _VERSIONS[kind]:
+        raise UsageError(
+            f"{where}: {kind} has the apiVersion {document.get('apiVersion', 'none')}", f"write {_VERSIONS[kind]}"
+        )
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(name, str) or not name:
+        raise UsageError(
+            f"{where}: this {kind} has no metadata.name",
+            "give it a name; generateName is of no use here",
+        )
+    if _PLACEHOLDER.search(name):
+        raise Template(f"{where}: the name {name!r} of this {kind} is a template", _FILL_IN)
+    longest = _NAME_LENGTH if kind in HELPERS else LABEL_LENGTH
+    if not _DNS_NAME.fullmatch(name) or len(name) > longest:
+        raise UsageError(
+            f"{where}: {name!r} cannot be the name of a {kind}",
+            f"use at most {longest} lower-case letters, digits, '-' and '.'",
+        )
+    fields.require_maps(metadata or {}, ("labels", "annotations"), f"{where}: {kind} {name}: metadata")
+    if kind not in HELPERS:
+        _require_images(document, f"{where}: {kind} {name}")
+
+
+def _require_images(document: Mapping[str, Any], what: str) -> None:
+    if not isinstance(document.get("spec"), dict):
+        raise UsageError(f"{what} has no spec", "write it as `kubectl explain` shows it")
+    fields.require(document["kind"], document["spec"], f"{what}: spec")
+    images = list(images_in(document["spec"]))
+    if not images:
+        raise UsageError(f"{what} names no image", "set spec.image: no release of the operator has a default for it")
+    for image in images:
+        if _PLACEHOLDER.search(image):
+            raise Template(f"{what}: the image {image!r} is a template", _FILL_IN)
+        try:
+            ImageReference.parse(image)
+        except (UsageError, SettingsError) as wrong:
+            raise UsageError(f"{what}: {wrong.message}", wrong.next_step) from wrong
+    metadata = document["metadata"]
+    # In a cluster, from which a rehearsal has its applications, nothing is filled in any more.
+    stored = "uid" in metadata or KEPT_NAMESPACE in (metadata.get("annotations") or {})
+    for text in () if stored else moving.texts(document["spec"]):
+        if "{{" in _FILLED_IN_LATER.sub("", text):
+            raise Template(f"{what}: {text!r} is a template", _FILL_IN)
+
+
+def _require_unique(manifests: Sequence[UserManifest]) -> None:
+    """Two files may use one name; within a file and one namespace it is a mistake, which kubectl would overwrite."""
+    known: dict[tuple[str, str, str, str], UserManifest] = {}
+    for it in manifests:
+        other = known.setdefault((it.file, it.home, it.kind, it.name), it)
+        if other is not it:
+            raise UsageError(
+                f"{it.where} and {other.where} both have a {it.kind} with the name {it.name}",
+                "rename one: the later would replace the earlier in any namespace",
+            )

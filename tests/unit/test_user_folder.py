@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a user's own applications from a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, apps_of, written
+
+from harness.apps import user_folder, users
+from harness.errors import UsageError
+
+
+def test_all_documents_below_the_folder_are_read_with_their_places(tmp_path: Path) -> None:
+    folder = written(tmp_path, batch__etl=f"{PI}---\n{SCHEDULE}", connect=f"---\n{CONFIG_MAP}---\n{CONNECT}")
+
+    found = user_folder.read(folder).manifests
+
+    assert [(it.kind, it.name, it.where) for it in found] == [
+        ("SparkApplication", "etl", "batch/etl.yaml:1"),
+        ("ScheduledSparkApplication", "nightly", "batch/etl.yaml:21"),
+        ("ConfigMap", "settings", "connect.yaml:2"),
+        ("SparkConnect", "notebooks", "connect.yaml:7"),
+    ]
+    assert [it.name for it in users.applications(found)] == ["etl", "nightly", "notebooks"]
+
+
+def test_kinds_that_nobody_runs_are_left_out_by_name(tmp_path: Path) -> None:
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: reader}\n"
+    kustomize = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+    folder = user_folder.read(written(tmp_path, etl=f"{role}---\n{PI}", kustomization=kustomize))
+    assert [it.name for it in folder.manifests] == ["etl"]
+    assert list(map(str, folder.left_out)) == [
+        "etl.yaml:1: Role reader is left out: no run needs or tries this kind",
+        "kustomization.yaml:1: Kustomization is left out: no run needs or tries this kind",
+    ]
+
+
+def test_files_that_are_no_manifests_are_left_out_with_what_they_are(tmp_path: Path) -> None:
+    folder = written(
+        tmp_path, app=PI, kustomization="images: []\n", Chart="apiVersion: v2\n", values="a: 1\n", tasks="[a]\n"
+    )
+    read = user_folder.read(folder)
+    assert [it.name for it in read.manifests] == ["etl"]
+    assert list(map(str, read.left_out)) == [
+        f"Chart.yaml:1: what has no kind is left out: {user_folder.NO_MANIFEST['Chart']}",
+        f"kustomization.yaml:1: what has no kind is left out: {user_folder.NO_MANIFEST['kustomization']}",
+        "tasks.yaml:1: what has no kind is left out: it is no manifest",
+        "values.yaml:1: what has no kind is left out: it is no manifest",
+    ]
+
+
+def test_manifests_may_be_json(tmp_path: Path) -> None:
+    (tmp_path / "etl.json").write_text(json.dumps(yaml.safe_load(PI)))
+    (tmp_path / "package.json").write_text('{"name": "etl", "version": "1.0.0"}')
+    assert [(it.name, it.where) for it in user_folder.read(tmp_path).manifests] == [("etl", "etl.json:1")]
+
+
+def test_what_is_still_to_be_filled_in_is_left_out_beside_others(tmp_path: Path) -> None:
+    unfilled = PI.replace("docker.io/apache/spark:4.0.4", "{IMAGE_REGISTRY}/{IMAGE}/docker.io/apache/spark:4.0.4")
+    folder = user_folder.read(written(tmp_path, etl=PI, template=unfilled))
+    assert [it.where for it in folder.manifests] == ["etl.yaml:1"]
+    (untried,) = folder.left_out
+    assert untried.application
+    assert str(untried).startswith("template.yaml: what follows in the file is left out: not valid YAML")
+
+
+def test_what_an_application_needs_is_no_label_and_may_have_a_long_name(tmp_path: Path) -> None:
+    long = CONFIG_MAP.replace("settings", "s" * 90)
+    assert [it.kind for it in apps_of(tmp_path, etl=f"{PI}\n---\n{long}")] == [
+        "SparkApplication",
+        "ConfigMap",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1\nb: 2\n", r"etl.yaml:2: not valid YAML"),
+        ("metadata: {{ .Values.x }}\n", r"etl.yaml:1: .*"),
+        (
+            "- a\n",
+            r"there is no application in the files .*etl.yaml:1: what has no kind is left out: it is no manifest",
+        ),
+        (
+            PI.replace("SparkApplication", "SparkAplication"),
+            r"yaml:1: the kind SparkAplication .*SparkApplication\?",
+        ),
+        (CONFIG_MAP + "---\napiVersion: v1\nkind: Secret\n", r"etl.yaml:6: this Secret has no metadata.name"),
+        (f"apiVersion: v1\nkind: List\nitems: []\n---\n{PI}", r"etl.yaml:1: a List is not read"),
+        (
+            PI.replace("docker.io/apache/spark:4.0.4", '"${SPARK_IMAGE}"'),
+            r"the image '\$\{SPARK_IMAGE\}' is a template",
+        ),
+        (PI.replace("name: etl", "name: '{{ .Release.Name }}-etl'"), r"the name .* is a template"),
+        (f"kind: Role\napiVersion: v1\n---\n{CONFIG_MAP}", r"there is no application in the files"),
+        ("apiVersion: v1\n", r"etl.yaml:1: the kind is missing and is not one"),
+        (PI.replace("v1beta2", "v1beta1"), r"has the apiVersion sparkoperator.k8s.io/v1beta1"),
+        (PI.replace("  name: etl\n", "  generateName: etl-\n"), r"has no metadata.name"),
+        (PI.replace("name: etl", "name: My_App"), r"'My_App' cannot be the name"),
+        (PI.replace("  image: docker.io/apache/spark:4.0.4\n", ""), r"SparkApplication etl names no image"),
+        (PI.replace("apache/spark:4.0.4", "Apache/Spark:4.0.4"), r"SparkApplication etl: .*Apache/Spark"),
+        (f"{PI}---\n{PI}", r"etl.yaml:21 and etl.yaml:1 both have a SparkApplication with the name etl"),
+        (CONFIG_MAP, r"there is no application in the files"),
+        (PI.replace("  mode: cluster", "  nodeSelector: [disk, ssd]"), r"etl: spec.nodeSelector is not a mapping"),
+        (PI.replace("{instances: 1}", "{nodeSelector: [a]}"), r"etl: spec.executor.nodeSelector is not a mapping"),
+        (PI.replace("{instances: 1}", "{template: {spec: pod}}"), r"etl: spec.executor.template.spec is not a mapping"),
+        (
+            f"{CONNECT}  server: {{template: {{spec: {{containers: [spark]}}}}}}\n",
+            r"notebooks: spec.server.template.spec.containers is not a list of mappings",
+        ),
+        (
+            SCHEDULE.replace("    type: Python", "    nodeSelector: [a]"),
+            r"nightly: spec.template.nodeSelector is not a mapping",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as error:
+        apps_of(tmp_path, etl=text)
+    assert error.value.next_step
+
+
+def test_a_folder_without_files_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        user_folder.read(tmp_path / "none")
+    (tmp_path / "etl.txt").write_text("{}")
+    with pytest.raises(UsageError, match="is not a folder"):
+        user_folder.read(tmp_path / "etl.txt")
+    with pytest.raises(UsageError, match="there is no manifest"):
+        user_folder.read(tmp_path)
+
+
+KUSTOMIZATION = "resources: [app.yaml]\npatches: [{path: ../patch.yaml}, {patch: '- op: remove\n  path: /a'}]\n"
+PATCH = PI[: PI.index("spec:")] + "spec: {executor: {instances: 5}}\n"
+IN_A_FILE = PI.replace("  uid: 0b5a\n", "")
+
+
+def test_a_patch_of_kustomize_is_left_out_by_name(tmp_path: Path) -> None:
+    folder = user_folder.read(written(tmp_path, base__app=PI, base__kustomization=KUSTOMIZATION, patch=PATCH))
+
+    assert [it.name for it in folder.manifests] == ["etl"]
+    left_out = "\n".join(map(str, folder.left_out))
+    assert "patch.yaml: the file is left out: it is a patch of Kustomize" in left_out
+    with pytest.raises(UsageError, match="names no image"):
+        user_folder.read(written(tmp_path / "without", base__app=PI, patch=PATCH))
+
+
+def test_an_application_that_airflow_fills_in_is_left_out_by_name(tmp_path: Path) -> None:
+    unfilled = IN_A_FILE.replace("  mode: cluster\n", "  arguments: ['--date', '{{ ds }}']\n")
+    kept = IN_A_FILE.replace(
+        "  mode: cluster\n",
+        "  driverIngressOptions: [{servicePort: 4040, ingressURLFormat: '{{$appName}}.acme.io'}]\n"
+        "  sparkConf: {spark.executor.extraJavaOptions: '-Did={{EXECUTOR_ID}}'}\n",
+    )
+
+    folder = user_folder.read(written(tmp_path, daily=unfilled.replace("name: etl", "name: daily"), kept=kept))
+
+    assert [it.name for it in folder.manifests] == ["etl"]
+    assert "'{{ ds }}' is a template" in str(folder.left_out[0])
+
+
+def test_what_was_in_a_cluster_is_filled_in(tmp_path: Path) -> None:
+    text = PI.replace("  mode: cluster\n", "  arguments: ['{{ ds }}']\n")
+    rehearsed = text.replace("  uid: 0b5a\n", "").replace(
+        "  annotations:\n", f"  annotations:\n    {users.KEPT_NAMESPACE}: own\n"
+    )
+    assert "uid" not in rehearsed
+    for number, it in enumerate((text, rehearsed)):
+        assert [it.name for it in apps_of(tmp_path / str(number), etl=it)] == ["etl"]
