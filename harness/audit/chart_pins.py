@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -19,16 +19,18 @@ _NAME = re.escape(CHART_NAME)
 _ARCHIVED = rf"{_NAME}(?:-(?P<archived>\d+\.\d+\.\d+)\.tgz)?"
 """The chart by its name, or as an archive of it."""
 _Q = r"[\"']?"
-_END = r"(?=[\s,;)}\]\\]|$)"
+END = r"(?=[\s,;)}\]\\]|$)"
+"""What may follow a value."""
+
 # A key, or a method that sets it: `chart: x`, `chart = "x"`, `.chart("x")`.
 _BEGIN = rf"(?:(?<![\w.-]){_Q}|(?<=\.)(?=\w+\())"
 _IS = rf"{_Q}(?:[ \t]*[:=]|\()[ \t]*{_Q}"
 _CHART = re.compile(
     rf"{_BEGIN}(?:(?:\w+[_-])?(?:remote|helm)?[_-]?chart(?:[_-]?(?:ref|name|path))?){_IS}"
-    rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{_END}",
+    rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{END}",
     re.I,
 )
-_DEPENDENCY = re.compile(rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}")
+_DEPENDENCY = re.compile(rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{END}")
 _CHARTS = re.compile(r"(?:helm)?charts?", re.I)
 """The key around a chart's name and version: of one chart (KOTS, Helmwave), or of several (oc-mirror)."""
 _UMBRELLA = re.compile(r"^(?P<indent>[ \t]*)[\"']?(?:spark[-_]?operator|sparkOperator)[\"']?:[ \t]*(?:[{#].*)?$", re.M)
@@ -41,10 +43,10 @@ _FLAGS_WITHIN = 8
 """So many lines below a chart's name, a list of Helm's flags is this chart's."""
 # `url: oci://ghcr.io/…/spark-operator` of Flux and Zarf, `repoURL` of Argo CD.
 _OCI = re.compile(
-    rf"{_BEGIN}(?:url|repo_?URL|repository|source){_IS}(?P<where>oci://(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}", re.I
+    rf"{_BEGIN}(?:url|repo_?URL|repository|source){_IS}(?P<where>oci://(?:[\w.:-]+/+)*){_NAME}{_Q}{END}", re.I
 )
 # The chart in upstream's repository at Git, as Argo CD takes it.
-_GIT = re.compile(rf"{_BEGIN}(?:path|chart){_IS}(?:\./)?charts/{_NAME}-chart/?{_Q}{_END}")
+_GIT = re.compile(rf"{_BEGIN}(?:path|chart){_IS}(?:\./)?charts/{_NAME}-chart/?{_Q}{END}")
 _REPOSITORY = re.compile(
     r"\bgithub\.com[/:](?:kubeflow/spark-operator|googlecloudplatform/spark-on-k8s-operator)\b", re.I
 )
@@ -57,39 +59,29 @@ _K3S_CONFIG = re.compile(r"^kind:[ \t]*HelmChartConfig\b", re.M)
 _CUSTOMIZED = "targetCustomizations:"
 _COMMAND = re.compile(
     rf"\b(?:helm(?:3|\.exe|_remote|_resource)?\b.*?|(?:argocd\s+app|flux\s+create)\s.*?--(?:helm-)?chart[= ]{_Q})"
-    rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{_END}",
+    rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{END}",
     re.S,
 )
-# `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more.
-_NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
+NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
+"""A chart's version, or what allows some: `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more."""
+
 _BOUND = r"[<>]=?[ ]?v?\d[\w.]*"
 _VERSION = re.compile(
     rf"{_BEGIN}(?:version|target_?Revision|chart_?version|chart-version){_IS}"
-    rf"(?P<version>{_NUMBER}|{_BOUND}(?:,?[ ]?{_BOUND})?|{EXPRESSION}|(?:var|local)\.[\w.]+"
+    rf"(?P<version>{NUMBER}|{_BOUND}(?:,?[ ]?{_BOUND})?|{EXPRESSION}|(?:var|local)\.[\w.]+"
     rf"|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
     re.I,
 )
-_TAG = re.compile(rf"(?<![\w.-]){_Q}(?:tag|semver){_IS}(?P<version>{_NUMBER}|{EXPRESSION})")
-_ANY_VERSION = re.compile(
-    rf"(?<![\w.-])(?P<key>(?:[\w.-]{{0,60}}version|[\w.-]{{0,20}}operator)){_Q}(?:[ \t]*(?:[?:]?=|:)[ \t]*|[ \t]+)"
-    rf"{_Q}(?P<version>{_NUMBER}){_Q}{_END}",
-    re.I,
-)
-_DECLARED = re.compile(
-    rf"^variable\s+\"(?P<key>[\w-]*version)\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<version>{_NUMBER})\"", re.M
-)
-_OPERATOR = CHART_NAME.replace("-", "")
-_OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
-_OF_CHART = re.compile(r"chart|helm")
+_TAG = re.compile(rf"(?<![\w.-]){_Q}(?:tag|semver){_IS}(?P<version>{NUMBER}|{EXPRESSION})")
 _COMMAND_VERSION = re.compile(
     rf"--(?:version|revision|chart-version)(?:[ =]|[\"'],\s*|[\"']?[ \t]*\n[ \t]*-[ \t]+)[\"']?"
-    rf"(?P<version>{_NUMBER}|{EXPRESSION})"
+    rf"(?P<version>{NUMBER}|{EXPRESSION})"
 )
 _ADDRESS = re.compile(
     rf"{_Q}(?:repoURL|repo_url|repository|repo|url|--repo){_Q}(?:[ \t]*[:= ]|\()[ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
 )
 _OWN_NAME = re.compile(rf"^name:[ \t]*{_Q}{_NAME}{_Q}[ \t]*(?:#.*)?$", re.M)
-_OWN_VERSION = re.compile(rf"^version:[ \t]*{_Q}(?P<version>{_NUMBER}){_Q}", re.M)
+_OWN_VERSION = re.compile(rf"^version:[ \t]*{_Q}(?P<version>{NUMBER}){_Q}", re.M)
 _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|locals|variable)\b)", re.M)
 _VARIABLES = re.compile(r"variable\b")
 
@@ -140,45 +132,6 @@ def version_in(text: str, homes: Homes) -> str:
         return own["version"]
     versions = {it.version for it in pins(lines, variables, homes) if is_upstream(it, homes)}
     return versions.pop() if len(versions) == 1 else ""
-
-
-def lone_versions(lines: Lines, found: Sequence[ChartPin], is_old: Callable[[str], bool]) -> Iterator[ChartPin]:
-    """Old versions of the operator's chart by their names and the keys around them, where no chart takes them:
-    `SPARK_OPERATOR_CHART_VERSION=2.1.1`, `charts: {spark-operator: 2.1.1}`; and each of several values that a text has
-    for the version of a chart, as in the generator of an ApplicationSet.
-    """
-    taken = {it.version for it in found}
-    variables = {it.variable for it in found if it.variable}
-    for it in (*_values_of(variables, lines), *_ANY_VERSION.finditer(lines.text), *_DECLARED.finditer(lines.text)):
-        if it["version"] in taken or not is_old(it["version"]):
-            continue
-        if it["key"] in variables:
-            begin, finish = it.span("version")
-            yield ChartPin(
-                at=begin,
-                start=begin,
-                end=finish,
-                version=it["version"],
-                begin=begin,
-                finish=finish,
-                variable=it["key"],
-            )
-            continue
-        around = [it["key"], *lines.owners(it.start("version"))[:4]]
-        own, *_ = words = [re.sub(r"[^a-z]", "", key.lower()) for key in around]
-        if _OWN_KEY.fullmatch(own) and any(_OPERATOR in key for key in words) and any(map(_OF_CHART.search, words)):
-            begin, finish = it.span("version")
-            yield ChartPin(at=begin, start=begin, end=finish, version=it["version"], begin=begin, finish=finish)
-
-
-def _values_of(variables: Collection[str], lines: Lines) -> Iterator[re.Match[str]]:
-    """Where keys of these names have versions as their values."""
-    if not variables:
-        return iter(())
-    keys = "|".join(map(re.escape, variables))
-    return re.finditer(
-        rf"(?<![\w.-])(?P<key>{keys}){_Q}[ \t]*[:=][ \t]*{_Q}(?P<version>{_NUMBER}){_Q}{_END}", lines.text
-    )
 
 
 def barriers(lines: Lines, found: Sequence[ChartPin]) -> list[int]:
@@ -349,10 +302,10 @@ def _pinned(version: re.Match[str] | None, variables: Variables, archive: re.Mat
     if version is None:
         return {"version": "", "begin": 0, "finish": 0, "variable": ""}
     written = version["version"]
-    is_name = written[0].isalpha() and not re.fullmatch(_NUMBER, written)
+    is_name = written[0].isalpha() and not re.fullmatch(NUMBER, written)
     expression = f"${{{written}}}" if is_name else written
     filled = variables.filled(expression)
-    known = bool(re.fullmatch(rf"{_NUMBER}|{_BOUND}.*", filled))
+    known = bool(re.fullmatch(rf"{NUMBER}|{_BOUND}.*", filled))
     return {
         "version": re.sub(r"^~>[ ]?", "~", filled) if known else "",
         "begin": version.start("version"),

@@ -15,6 +15,9 @@ from harness.images.references import names_host
 
 Word = Literal["registry", "owner", "repository", "tag", "digest"]
 
+VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-.]\w+)*")
+"""A tag that is one version."""
+
 # Assignments of YAML, JSON, HCL, Go, Make, shell, Jsonnet and --set, and the rows of the tables that helm-docs writes.
 # `registry: str = "docker.io"` of typed languages, `registry string = "docker.io"` of Go.
 _TYPED = (

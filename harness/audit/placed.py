@@ -105,3 +105,15 @@ class Placed:
         """The nearest chart in whose region an offset is."""
         holding = [it for it in self.pins if it.holds(offset)]
         return min(holding, key=lambda it: (it.end - it.start, abs(it.at - offset)), default=None)
+
+    def is_of_image(self, part: Part) -> bool:
+        """Whether a part is one of `image`: `image.tag`, `IMAGE_TAG`, or `tag` below `image`."""
+        if part.stem:
+            return part.stem.split()[-1] in ("image", "img")
+        owners = self.lines.owners(part.start)
+        around = [it for it in owners if it.lower() != part.key.lower()][:1]
+        return any(re.fullmatch(r"[\w.-]*image", it, re.I) for it in around)
+
+    def is_of_hook(self, part: Part) -> bool:
+        """Whether a part is of the image of the hook that upgrades CRDs, by its name or by the keys around it."""
+        return "hook" in part.stem.split() or any("hook" in it.lower() for it in self.lines.owners(part.start)[:4])

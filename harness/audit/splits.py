@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judges names of the operator's images that a text has in parts, and the versions of its chart."""
+"""Judges names of the operator's images that a text has in parts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 
 from harness.audit import chart_pins
 from harness.audit.chart_pins import ChartPin
-from harness.audit.expressions import EXPRESSION, literal_in, named_by
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes, Role
-from harness.audit.owners import indent
-from harness.audit.parts import Part
+from harness.audit.old_charts import OldCharts
+from harness.audit.part_edits import PartEdits
+from harness.audit.parts import VERSION, Part
 from harness.audit.placed import Placed
 from harness.audit.references import HUB_HOSTS, in_image_key, is_host
 from harness.audit.rules_about import is_rule
@@ -22,20 +21,9 @@ from harness.audit.stale import Edit, Stale, stale_at
 from harness.images.references import DOCKER_HUB, ImageReference, names_host
 from harness.releases.charts import CHART_NAME
 
-_VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-.]\w+)*")
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+(?:[-.]\w+)*")
-_VARIABLE_PATH = re.compile(rf"(?P<variable>{EXPRESSION})/(?P<path>[a-z0-9][\w./-]*)")
-# `registry + "/a/b"`, `Sprintf("%s/a/b", registry)`
-_ADDED_PATH = re.compile(
-    r"\b(?P<name>[A-Za-z_]\w*)\s*(?:\+|\.\.|<>|~)\s*[\"'`]/(?P<path>[a-z0-9][\w./-]*)"
-    r"|[\"'](?:%s|\{\})/(?P<inner>[a-z0-9][\w./-]*)[^\"'\n]*[\"'](?:\.format\(|\s*[,%]\s*\(?)\s*(?P<given>[A-Za-z_]\w*)"
-)
 _OF_VALUES = ("image.repository", f"{CHART_NAME}.image.repository")
 _HUB = tuple(f"{it}/" for it in HUB_HOSTS)
-_ANCHOR = re.compile(r"&(?P<name>[\w.-]+)[ \t]+[\"']?$")
-_ANCHORED = re.compile(r":[ \t]+&(?P<name>[\w.-]+)[ \t]*(?:#.*)?$")
-_NEAR_ALIAS = 4
-"""So many lines from an alias, a tag is that of what it merges."""
 _LONGEST_HOST = max(map(len, _HUB))
 
 
@@ -49,12 +37,15 @@ class Splits:
         self._file = file
         self._taken: list[tuple[int, int]] = []
         self._used: set[int] = set()
-        self.registries: dict[str, Edit] = {}
-        """What becomes of each variable or key that is a registry."""
+        self._edits = PartEdits(homes, placed)
+        self._charts = OldCharts(homes, placed, file)
         self._last = frozenset(it.rpartition("/")[2] for it in homes.repositories)
-        self._old_somewhere: set[str] = set()
-        """The variables whose values are several versions of the chart, of which one is old."""
         self.unknown = 0
+
+    @property
+    def registries(self) -> Mapping[str, Edit]:
+        """What becomes of each variable or key that is a registry."""
+        return self._edits.registries
 
     def has_taken(self, start: int, end: int) -> bool:
         """Whether what is between two offsets was judged as a part of a name."""
@@ -62,10 +53,7 @@ class Splits:
 
     def found(self) -> Iterator[Stale]:
         """Every stale name in parts, and every old chart."""
-        for pin in chart_pins.lone_versions(self._lines, self._placed.pins, self._has_former_home):
-            if pin.variable:
-                self._old_somewhere.add(pin.variable)
-            yield from self._old(pin)
+        yield from self._charts.standing_alone()
         if not self._placed.pins and not any(_stands_alone(it, self._lines.text) for it in self._homes.tails):
             return
         for part in self._placed.parts:
@@ -73,8 +61,7 @@ class Splits:
                 yield from self._repository(part)
         for pin in self._placed.pins:
             yield from self._without_repository(pin)
-        for pin in self._placed.pins:
-            yield from self._old(pin)
+        yield from self._charts.taken()
 
     # Names with a repository
 
@@ -103,7 +90,7 @@ class Splits:
             if names_host(value):
                 yield from self._host_inside(part, tag, pin)
                 return
-            has_tag = bool(tag and tag.key == "tag" and _VERSION.fullmatch(tag.value or ""))
+            has_tag = bool(tag and tag.key == "tag" and VERSION.fullmatch(tag.value or ""))
             if value not in self._homes.repositories or not (has_tag or self._is_image(part)):
                 return
             if not _is_repository(part):
@@ -140,7 +127,7 @@ class Splits:
 
     def _host_inside(self, part: Part, tag: Part | None, pin: ChartPin | None) -> Iterator[Stale]:
         """A host within the repository: an error where the chart is one that puts its registry before it."""
-        if pin is None or not self._is_of_image(part) or part.key.lower().endswith(("name", "image")):
+        if pin is None or not self._placed.is_of_image(part) or part.key.lower().endswith(("name", "image")):
             return
         version = self._homes.newest(pin.version)
         if version.startswith(("0.", "1.")) or not pin.version or not chart_pins.is_upstream(pin, self._homes):
@@ -167,7 +154,7 @@ class Splits:
         if not is_host(first):
             return
         first = DOCKER_HUB if first in HUB_HOSTS else first
-        version = (pin.version if pin else self._placed.chart) if self._is_of_image(part) else ""
+        version = (pin.version if pin else self._placed.chart) if self._placed.is_of_image(part) else ""
         version = self._homes.newest(version)
         # The chart takes its own version for an empty tag.
         used = None if tag else self._placed.used_tag(part.key)
@@ -183,7 +170,7 @@ class Splits:
         if registry is None and (self._has_other_registry() or not (pin or self._is_of_values(part))):
             # What stands before the repository is written elsewhere.
             finding = replace(finding, same=False)
-        if (pin and pin.variable in self._old_somewhere) or (used == "" and not version):
+        if (pin and pin.variable in self._charts.variables) or (used == "" and not version):
             # No registry has all of these versions.
             finding = replace(finding, same=False)
         yield self._stale(given, tag, finding)
@@ -207,74 +194,8 @@ class Splits:
         end = where.end if where.end > self._lines.start(where.line) + where.column else where.start
         start = self._lines.start(where.line) + where.column
         text = " + ".join(f"{it.key} {it.written}" for it in given)
-        edits = self._edits(given, tag, finding)
+        edits = self._edits.of(given, tag, finding)
         return stale_at(self._lines, self._file, start, max(start, end), _in_parts(finding), edits, text)
-
-    def _edits(self, given: Sequence[Part], tag: Part | None, finding: Finding) -> list[Edit]:
-        """The edits of registry, repository and tag; none where a part would have to be added."""
-        if not finding.same or not finding.replacement:
-            return []
-        name, _, right = finding.replacement.partition(":")
-        host, _, repository = name.partition("/")
-        values = {"registry": host, "repository": repository, "tag": right}
-        by_word = {it.word: it for it in (*given, *([tag] if tag and tag.value and right else []))}
-        if "registry" not in by_word and host != self._homes.current("operator").registry:
-            return []
-        if "repository" not in by_word and "registry" in by_word and finding.rule != "mixed-up-host":
-            return []
-        changed = [(it, values[it.word]) for it in by_word.values() if it.value != values[it.word]]
-        edits = []
-        if any(it.word == "registry" and self._serves_others(it) for it, _ in changed):
-            return []
-        if tag and tag.value is None:
-            # It may be any version.
-            return []
-        if any(self._has_aliases(it) for it, _ in changed) or (not tag and self._is_merged_into_old(given[0])):
-            return []
-        for it, value in changed:
-            span = (0, len(it.written)) if it.value == it.written else literal_in(it.written, {it.value or ""})
-            if span is None:
-                # The value comes from elsewhere.
-                return []
-            edits.append(Edit(start=it.start + span[0], end=it.start + span[1], text=value))
-        self.registries |= {it.key: edit for (it, _), edit in zip(changed, edits, strict=True) if it.word == "registry"}
-        return edits
-
-    def _serves_others(self, part: Part) -> bool:
-        """Whether a registry is the variable before names of other images, too."""
-        return part.key in self._serving_others
-
-    def _has_aliases(self, part: Part) -> bool:
-        """Whether a value has an anchor of YAML, and other places are the same by an alias."""
-        anchor = _ANCHOR.search(self._lines.before(part.start))
-        return bool(anchor and re.search(rf"\*{re.escape(anchor['name'])}(?![\w.-])", self._lines.text))
-
-    def _is_merged_into_old(self, part: Part) -> bool:
-        """Whether the mapping around a part is merged by an alias of YAML where the tag is one of a former home."""
-        number = part.line
-        above = (it for it in reversed(self._lines.all[: number - 1]) if it.strip() and indent(it) < part.column)
-        anchor = _ANCHORED.search(next(above, ""))
-        places = re.finditer(rf"\*{re.escape(anchor['name'])}(?![\w.-])", self._lines.text) if anchor else ()
-        lines = [self._lines.place(it.start())[0] for it in places]
-        current = self._homes.current("operator")
-        return any(
-            it.word == "tag"
-            and bool(_VERSION.fullmatch(it.value or ""))
-            and self._homes.of("operator", it.value or "") is not current
-            and any(abs(it.line - line) <= _NEAR_ALIAS for line in lines)
-            for it in self._placed.parts
-        )
-
-    @cached_property
-    def _serving_others(self) -> frozenset[str]:
-        """The variables before names of other images."""
-        own = tuple(self._homes.repositories)
-        found = _VARIABLE_PATH.finditer(self._lines.text)
-        added = _ADDED_PATH.finditer(self._lines.text)
-        return frozenset(
-            [named_by(it["variable"]) for it in found if not it["path"].startswith(own)]
-            + [it["name"] or it["given"] for it in added if not (it["path"] or it["inner"]).startswith(own)]
-        )
 
     # Names without a repository: the chart has one
 
@@ -283,11 +204,11 @@ class Splits:
         if version.startswith(("0.", "1.")) or not chart_pins.is_upstream(pin, self._homes):
             return
         for part in self._placed.between(pin.start, pin.end):
-            if part.start in self._used or not self._is_of_image(part):
+            if part.start in self._used or not self._placed.is_of_image(part):
                 continue
             if self._placed.pin(part.start) is not pin or part.value is None or self._placed.near(part, "repository"):
                 continue
-            role: Role = "hook" if self._is_of_hook(part) else "operator"
+            role: Role = "hook" if self._placed.is_of_hook(part) else "operator"
             if (
                 part.word == "registry"
                 and (DOCKER_HUB if part.value in HUB_HOSTS else part.value) in self._homes.registries
@@ -329,39 +250,6 @@ class Splits:
         home = self._homes.of(role, version)
         return home.registry, home.repository
 
-    # Charts
-
-    def _old(self, pin: ChartPin) -> Iterator[Stale]:
-        """A chart whose image is in a former registry, unless its values name another one."""
-        home = self._former_home(pin.version)
-        if not home or not pin.finish or not chart_pins.is_upstream(pin, self._homes):
-            return
-        held = self._placed.between(pin.start, pin.end)
-        owned = (it for it in held if it.word == "registry" and self._is_of_image(it))
-        if any(it.value is None or it.value not in self._homes.registries for it in owned):
-            return
-        current = self._homes.current("operator")
-        finding = Finding(
-            rule="old-chart",
-            message=f"chart {pin.version} asks for its image in {home}, which gets no new releases; charts from "
-            f"{current.versions[0]} on ask {current}",
-            replacement=current.versions[-1],
-            same=False,
-        )
-        yield stale_at(self._lines, self._file, pin.begin, pin.finish, finding)
-
-    def _former_home(self, written: str) -> str:
-        """Where a version of the chart has its image, if that gets no new releases; empty for all others."""
-        version = _lowest(written)
-        former = next((it for it in self._homes.all if it.role == "operator" and version in it.versions), None)
-        charts = self._homes.history.chart(version)
-        if former is not None:
-            return "" if former is self._homes.current("operator") else former.name
-        return charts.home if charts else ""
-
-    def _has_former_home(self, written: str) -> bool:
-        return bool(self._former_home(written))
-
     # What they have in common
 
     def _take(self, *taken: Part) -> None:
@@ -374,18 +262,7 @@ class Splits:
 
     def _is_image(self, part: Part) -> bool:
         """Whether a repository without a registry is an image's: by its key, or the keys around it."""
-        return self._is_of_image(part) or bool(part.key != "name" and in_image_key([part.key]))
-
-    def _is_of_image(self, part: Part) -> bool:
-        """Whether a part is one of `image`: `image.tag`, `IMAGE_TAG`, or `tag` below `image`."""
-        if part.stem:
-            return part.stem.split()[-1] in ("image", "img")
-        owners = self._lines.owners(part.start)
-        around = [it for it in owners if it.lower() != part.key.lower()][:1]
-        return any(re.fullmatch(r"[\w.-]*image", it, re.I) for it in around)
-
-    def _is_of_hook(self, part: Part) -> bool:
-        return "hook" in part.stem.split() or any("hook" in it.lower() for it in self._lines.owners(part.start)[:4])
+        return self._placed.is_of_image(part) or bool(part.key != "name" and in_image_key([part.key]))
 
 
 def _is_repository(part: Part) -> bool:
@@ -403,20 +280,6 @@ def _stands_alone(name: str, text: str) -> bool:
             return True
         place = text.find(name, place + 1)
     return False
-
-
-def _lowest(version: str) -> str:
-    """The lowest version that a chart's version allows, if that is the one to judge by: `~2.1.0`, `2.1.x`, `1.x`."""
-    plain = version.lstrip("v~^=")
-    if version.startswith("^") and not plain.startswith(("0.", "1.")):
-        return ""
-    if re.fullmatch(r"(?:[2-9]|\d\d+)(?:\.[xX*])+", plain):
-        # Of these, Helm takes the newest.
-        return ""
-    plain = re.sub(r"[xX*]", "0", plain)
-    if plain.count(".") == 1:
-        plain = f"{plain}.0" if plain != "2.0" or "." in version else ""
-    return plain if re.fullmatch(r"\d+\.\d+\.\d+", plain) else ""
 
 
 def _in_parts(finding: Finding) -> Finding:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judges the versions of the operator's chart that a text names, where it takes the chart and elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from harness.audit.chart_pins import END, NUMBER, ChartPin, is_upstream
+from harness.audit.findings import Finding
+from harness.audit.homes import Homes
+from harness.audit.owners import Lines
+from harness.audit.placed import Placed
+from harness.audit.stale import Stale, stale_at
+from harness.releases.charts import CHART_NAME
+
+_Q = r"[\"']?"
+_ANY_VERSION = re.compile(
+    rf"(?<![\w.-])(?P<key>(?:[\w.-]{{0,60}}version|[\w.-]{{0,20}}operator)){_Q}(?:[ \t]*(?:[?:]?=|:)[ \t]*|[ \t]+)"
+    rf"{_Q}(?P<version>{NUMBER}){_Q}{END}",
+    re.I,
+)
+_DECLARED = re.compile(
+    rf"^variable\s+\"(?P<key>[\w-]*version)\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<version>{NUMBER})\"", re.M
+)
+_OPERATOR = CHART_NAME.replace("-", "")
+_OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
+_OF_CHART = re.compile(r"chart|helm")
+
+
+class OldCharts:
+    """The old charts of one text. Their variables are known once those that stand alone have been found."""
+
+    def __init__(self, homes: Homes, placed: Placed, file: str) -> None:
+        self._homes = homes
+        self._placed = placed
+        self._lines = placed.lines
+        self._file = file
+        self.variables: set[str] = set()
+        """Those whose values are several versions of the chart, of which one is old."""
+
+    def standing_alone(self) -> Iterator[Stale]:
+        """Every old version that no chart takes, and of each variable of a chart every old value."""
+        for pin in self._lone_versions():
+            if pin.variable:
+                self.variables.add(pin.variable)
+            yield from self._old(pin)
+
+    def taken(self) -> Iterator[Stale]:
+        """Every old version where the text takes the chart."""
+        for pin in self._placed.pins:
+            yield from self._old(pin)
+
+    def _old(self, pin: ChartPin) -> Iterator[Stale]:
+        """A chart whose image is in a former registry, unless its values name another one."""
+        home = self._former_home(pin.version)
+        if not home or not pin.finish or not is_upstream(pin, self._homes):
+            return
+        held = self._placed.between(pin.start, pin.end)
+        owned = (it for it in held if it.word == "registry" and self._placed.is_of_image(it))
+        if any(it.value is None or it.value not in self._homes.registries for it in owned):
+            return
+        current = self._homes.current("operator")
+        finding = Finding(
+            rule="old-chart",
+            message=f"chart {pin.version} asks for its image in {home}, which gets no new releases; charts from "
+            f"{current.versions[0]} on ask {current}",
+            replacement=current.versions[-1],
+            same=False,
+        )
+        yield stale_at(self._lines, self._file, pin.begin, pin.finish, finding)
+
+    def _former_home(self, written: str) -> str:
+        """Where a version of the chart has its image, if that gets no new releases; empty for all others."""
+        version = _lowest(written)
+        former = next((it for it in self._homes.all if it.role == "operator" and version in it.versions), None)
+        charts = self._homes.history.chart(version)
+        if former is not None:
+            return "" if former is self._homes.current("operator") else former.name
+        return charts.home if charts else ""
+
+    def _lone_versions(self) -> Iterator[ChartPin]:
+        """Old versions by their names and the keys around them, where no chart takes them:
+        `SPARK_OPERATOR_CHART_VERSION=2.1.1`, `charts: {spark-operator: 2.1.1}`; and each of several values that a text
+        has for the version of a chart, as in the generator of an ApplicationSet.
+        """
+        pins, lines = self._placed.pins, self._lines
+        taken = {it.version for it in pins}
+        variables = {it.variable for it in pins if it.variable}
+        for it in (*_values_of(variables, lines), *_ANY_VERSION.finditer(lines.text), *_DECLARED.finditer(lines.text)):
+            if it["version"] in taken or not self._former_home(it["version"]):
+                continue
+            if it["key"] in variables:
+                begin, finish = it.span("version")
+                yield ChartPin(
+                    at=begin,
+                    start=begin,
+                    end=finish,
+                    version=it["version"],
+                    begin=begin,
+                    finish=finish,
+                    variable=it["key"],
+                )
+                continue
+            around = [it["key"], *lines.owners(it.start("version"))[:4]]
+            own, *_ = words = [re.sub(r"[^a-z]", "", key.lower()) for key in around]
+            if _OWN_KEY.fullmatch(own) and any(_OPERATOR in key for key in words) and any(map(_OF_CHART.search, words)):
+                begin, finish = it.span("version")
+                yield ChartPin(at=begin, start=begin, end=finish, version=it["version"], begin=begin, finish=finish)
+
+
+def _values_of(variables: Collection[str], lines: Lines) -> Iterator[re.Match[str]]:
+    """Where keys of these names have versions as their values."""
+    if not variables:
+        return iter(())
+    keys = "|".join(map(re.escape, variables))
+    return re.finditer(rf"(?<![\w.-])(?P<key>{keys}){_Q}[ \t]*[:=][ \t]*{_Q}(?P<version>{NUMBER}){_Q}{END}", lines.text)
+
+
+def _lowest(version: str) -> str:
+    """The lowest version that a chart's version allows, if that is the one to judge by: `~2.1.0`, `2.1.x`, `1.x`."""
+    plain = version.lstrip("v~^=")
+    if version.startswith("^") and not plain.startswith(("0.", "1.")):
+        return ""
+    if re.fullmatch(r"(?:[2-9]|\d\d+)(?:\.[xX*])+", plain):
+        # Of these, Helm takes the newest.
+        return ""
+    plain = re.sub(r"[xX*]", "0", plain)
+    if plain.count(".") == 1:
+        plain = f"{plain}.0" if plain != "2.0" or "." in version else ""
+    return plain if re.fullmatch(r"\d+\.\d+\.\d+", plain) else ""
