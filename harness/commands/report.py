@@ -42,8 +42,8 @@ def declare(commands: Any, command: run_options.Command) -> None:
         actions,
         "ship",
         _ship,
-        "print the upgrades of a report as rows of charts/results.toml, for `harness advise`, or its installs as rows "
-        "of charts/spark-results.toml",
+        "print the upgrades of a report as rows of charts/results.toml, for `harness advise`, its installs as rows of "
+        "charts/spark-results.toml, and paths with values profiles as rows of charts/profile-results.toml",
     )
     ship.add_argument(
         "run", nargs="?", default="", metavar="RUN", help="a run id or a report folder (default: the latest)"
@@ -123,8 +123,8 @@ def _ship(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         print(ship.toml(ship.path_rows(folder, source)), end="")
         return 0
     usual = {name: it.spark for name, it in stories.scenarios().items() if it.sparks}
-    rows = ship.profile_rows(folder, source) or ship.spark_rows(folder, source, usual) or ship.rows(folder, source)
-    print(ship.toml(rows), end="")
+    for name, text in ship.files(folder, source, usual).items():
+        print(f"# charts/{name}\n{text}")
     return 0
 
 

@@ -33,20 +33,34 @@ _STATES: dict[State, Literal["clean", "race", "broken"]] = {
 _OUTCOMES = {Verdict.PASSED: "passed", Verdict.BROKEN_AS_KNOWN: "known", Verdict.FAILED: "broken"}
 
 
+def files(folder: Path, source: str, usual: Mapping[str, str]) -> dict[str, str]:
+    """Name of a file in charts/ → the rows of a report for it, as they are written there. `usual` as in `spark_rows`.
+
+    A run may have upgrades and installs, so that its rows belong to several files. Raises UsageError where it has none.
+    """
+    found: dict[str, Sequence[Result | _OtherResult]] = {
+        "profile-results.toml": profile_rows(folder, source),
+        "spark-results.toml": spark_rows(folder, source, usual),
+        "results.toml": rows(folder, source),
+    }
+    made = {name: toml(it) for name, it in found.items() if it}
+    if not made:
+        raise UsageError(
+            f"{folder} has no install with a verdict about a Spark version, and no upgrade of which every scenario has "
+            "a result",
+            f"run an upgrade with {', '.join(WATCHED)}",
+        )
+    return made
+
+
 def rows(folder: Path, source: str) -> list[Result]:
-    """A row for each upgrade of a report that was looked at in full. Raises UsageError where there is none."""
+    """A row for each upgrade of a report that was looked at in full. Raises UsageError for an unreadable report."""
     run, digest = _read(folder)
     parsed = {it for cell in run.cells if (it := path_names.parse(cell.path)) and it.kind == "upgrade"}
     pairs = sorted({it.releases for it in parsed if len(it.releases) == 2 and _all_published(run, it)})
     report = Report(folder=str(folder), run=run)
     found = [it for pair in pairs for it in path_results([report], "upgrade", pair) if it.state in _STATES]
-    made = [_row(it, source, f"{run.started:%Y-%m-%d}", digest) for it in found if it.usual]
-    if not made:
-        raise UsageError(
-            f"{folder} has no upgrade of which every scenario has a result",
-            f"run the path with {', '.join(WATCHED)}",
-        )
-    return made
+    return [_row(it, source, f"{run.started:%Y-%m-%d}", digest) for it in found if it.usual]
 
 
 def _all_published(run: RunResult, parsed: path_names.Parsed) -> bool:

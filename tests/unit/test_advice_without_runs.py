@@ -20,10 +20,12 @@ from harness.advice.edge import Basis, Looked
 from harness.advice.remarks import End, Remark
 from harness.advice.steps import Deployment, Plan
 from harness.advice.values import remarks
+from harness.errors import UsageError
 from harness.foundry import operator
-from harness.matrix import chart_facts, results
+from harness.matrix import chart_facts, results, spark_results
 from harness.matrix.crd_modes import TOOLS
 from harness.matrix.results import Result
+from harness.report import ship
 from harness.report.advice import Answer, Sentence
 from harness.report.model import OperatorResult
 from harness.report.writer import RESULTS
@@ -262,6 +264,34 @@ def test_a_report_becomes_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert rows[1].no_leader == 21
     assert rows[0].broke
     assert all(it.digest.startswith("sha256:") and it.recorded == "2026-08-01" for it in rows)
+
+
+def test_a_report_of_installs_and_upgrades_becomes_rows_of_both_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upgrades = cells("upgrade-2.2.1@docker.io-2.5.2")
+    install = upgrades[0].model_copy(update={"path": "install-2.5.2", "scenario": "spark-pi", "id": "a/b/spark-pi"})
+    made = report(upgrades, [install]).run
+    folder = tmp_path / "reports" / made.run_id
+    folder.mkdir(parents=True)
+    (folder / RESULTS).write_text(made.model_dump_json())
+
+    assert cli.main(["report", "ship", made.run_id]) == 0
+
+    said = capsys.readouterr().out
+    _, installs, moves = re.split(r"^# charts/(?:spark-)?results\.toml\n", said, flags=re.M)
+    assert [it.passed for it in spark_results.read(TomlSource(text=installs))] == [("spark-pi",)]
+    assert [it.path for it in results.read(TomlSource(text=moves))] == ["upgrade-2.2.1@docker.io-2.5.2+crds=none"]
+
+
+def test_a_report_without_rows_says_what_to_run(tmp_path: Path) -> None:
+    made = report(cells("upgrade-2.4.0-2.5.2")[:1]).run
+    (tmp_path / RESULTS).write_text(made.model_dump_json())
+
+    with pytest.raises(UsageError, match="no upgrade of which every scenario has a result") as raised:
+        ship.files(tmp_path, "here", {})
+
+    assert "operator-health" in raised.value.next_step
 
 
 def _end(name: str) -> End:
