@@ -22,6 +22,7 @@ from typing import Annotated, Any, AnyStr
 import yaml
 from pydantic import AfterValidator, ValidationError
 
+from harness import libyaml
 from harness.errors import DiskError, UsageError
 
 MEBIBYTE = 2**20
@@ -52,7 +53,7 @@ def check_yaml(text: AnyStr) -> AnyStr:
     """
     sizes: dict[str, int] = {}
     open_nodes: list[tuple[str | None, int]] = [(None, 0)]
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):
+    for event in yaml.parse(text, Loader=libyaml.Loader):
         if isinstance(event, yaml.DocumentStartEvent):
             sizes, open_nodes = {}, [(None, 0)]
         elif isinstance(event, yaml.CollectionStartEvent):

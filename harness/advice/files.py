@@ -16,11 +16,11 @@ from harness.apps.objects import GROUP, RESOURCES
 from harness.apps.user_folder import Template
 from harness.audit.expressions import is_known
 from harness.errors import UsageError
+from harness.releases.manifests import SUFFIXES
 from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml, files_below
 
 _KINDS = frozenset(it.kind for it in RESOURCES)
-_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def in_folder(folder: Path) -> Folder:
     left_out: list[str] = []
     templates: list[Template] = []
     patches = kustomize.patches(folder)
-    for file in (it for it in files_below(folder) if it.suffix in _SUFFIXES):
+    for file in (it for it in files_below(folder) if it.suffix in SUFFIXES):
         if file.resolve() in patches:
             left_out.append(f"{file.relative_to(folder).as_posix()} is left out: {kustomize.WHY}")
             continue

@@ -14,9 +14,9 @@ from typing import Any
 from harness.apps.objects import CONNECT, SCHEDULED
 from harness.apps.pods import LABEL_SCHEDULE
 from harness.apps.samples import Manifest
+from harness.kube.well_known import LAST_APPLIED
 
 _KEPT_METADATA = ("name", "labels", "annotations")
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _DRIVER_CONTAINER = "spark-kubernetes-driver"
 _REQUEST_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.request\.cores")
 _NAMESPACE_CONF = "spark.kubernetes.namespace"
@@ -41,7 +41,7 @@ def moved(document: Manifest, namespace: str, name: str) -> Manifest:
     metadata = {key: value for key, value in made["metadata"].items() if key in _KEPT_METADATA}
     if LABEL_SCHEDULE in (metadata.get("labels") or {}):
         metadata["labels"] = {key: it for key, it in metadata["labels"].items() if key != LABEL_SCHEDULE}
-    annotations = {key: it for key, it in (metadata.pop("annotations", None) or {}).items() if key != _LAST_APPLIED}
+    annotations = {key: it for key, it in (metadata.pop("annotations", None) or {}).items() if key != LAST_APPLIED}
     made["metadata"] = {
         **metadata,
         **({"annotations": annotations} if annotations else {}),

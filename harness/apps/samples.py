@@ -67,16 +67,6 @@ class Schedule(BaseModel):
     failed_run_history_limit: int = Field(alias="failedRunHistoryLimit")
 
 
-class SmallSchedule(BaseModel):
-    """How often the sample small-scheduled fires, in seconds, and how many finished runs are kept."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    every_seconds: int = Field(alias="everySeconds")
-    successful_run_history_limit: int = Field(alias="successfulRunHistoryLimit")
-    failed_run_history_limit: int = Field(alias="failedRunHistoryLimit")
-
-
 class LongRun(BaseModel):
     """The file that ends the sample long."""
 
@@ -115,7 +105,6 @@ class ChartValues(BaseModel):
     hold_seconds: float = Field(alias="holdSeconds")
     dynamic_allocation: Bounds = Field(alias="dynamicAllocation")
     scheduled: Schedule
-    small_scheduled: SmallSchedule = Field(alias="smallScheduled")
     long: LongRun
     connect: ConnectQuery
     custom_resources: dict[str, Sizes] = Field(alias="customResources")

@@ -26,12 +26,12 @@ from harness.apps.users import (
 )
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
+from harness.releases.manifests import SUFFIXES
 from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml
 
 _VERSIONS = {**{it.kind: f"{GROUP}/{it.version}" for it in RESOURCES}, **dict.fromkeys(HELPERS, "v1")}
 _LISTS = ("List", *(f"{kind}List" for kind in _VERSIONS))
-_SUFFIXES = (".yaml", ".yml", ".json")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _NAME_LENGTH = 253
 _PLACEHOLDER = re.compile(r"\{\{|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
@@ -88,9 +88,9 @@ def read(folder: Path) -> UserFolder:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--apps {folder} {what}", "give the folder with the YAML files of your applications")
-    files = sorted(it for it in folder.rglob("*") if it.suffix in _SUFFIXES and it.is_file())
+    files = sorted(it for it in folder.rglob("*") if it.suffix in SUFFIXES and it.is_file())
     if not files:
-        raise UsageError(f"there is no manifest below {folder}", f"files of --apps end in {' or '.join(_SUFFIXES)}")
+        raise UsageError(f"there is no manifest below {folder}", f"files of --apps end in {' or '.join(SUFFIXES)}")
     found: list[UserManifest] = []
     left_out: list[Untried] = []
     templates: list[Template] = []

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from harness import causes, process
+from harness import causes, libyaml, process
 from harness.errors import CommandError, ReleaseError, UsageError
 from harness.releases import chart_files
 from harness.releases.charts import Chart
@@ -92,7 +92,7 @@ def _template(
     found = []
     for text in re.split(r"^---\s*$", done.stdout, flags=re.M):
         source = re.search(r"^# Source: [^/\n]+/(\S+)", text, re.M)
-        document = yaml.load(check_yaml(text), Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)  # noqa: S506
+        document = yaml.load(check_yaml(text), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
         if isinstance(document, dict):
             found.append((source[1] if source else "", document))
     return found

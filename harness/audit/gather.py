@@ -12,12 +12,14 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.audit import deployed, rules_about
 from harness.audit.deployed import Deployment
 from harness.audit.homes import Homes, Role
 from harness.images.references import is_tagged
 from harness.releases import chart_image
 from harness.releases.charts import CHART_NAME
+from harness.releases.manifests import SUFFIXES
 from harness.releases.values import at
 from harness.untrusted import check_yaml
 
@@ -26,7 +28,6 @@ _SPARK_LINE = re.compile(rf"(?:^|[\s\"'])({_SPARK_KEY.pattern})\s*[=:\s]\s*[\"']
 # Keys below which `image` is no container image: Ceph's block devices have images too.
 _OTHER_IMAGES = {"rbd"}
 _IMAGE_FLAG = re.compile(r"--?[\w.-]*image[\w.-]*=(?P<image>\S+)")
-_SUFFIXES = (".yaml", ".yml", ".json")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+][\w.-]+)?")
 _ROLES: dict[str, Role] = {"image": "operator", "hook.image": "hook"}
 _KUSTOMIZED = {"newName", "newTag"}
@@ -66,7 +67,7 @@ def of_values(values: Mapping[str, Any], origin: str, homes: Homes) -> list[Ment
 
 def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadable]]:
     """The images of all manifests below a folder (or of one file), and what could not be read."""
-    files = sorted(it for it in folder.rglob("*") if it.suffix in _SUFFIXES) if folder.is_dir() else [folder]
+    files = sorted(it for it in folder.rglob("*") if it.suffix in SUFFIXES) if folder.is_dir() else [folder]
     read: list[tuple[str, list[Any]]] = []
     problems: list[Unreadable] = []
     for file in files:
@@ -74,7 +75,7 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
             continue
         shown = file.relative_to(folder).as_posix() if folder.is_dir() else file.name
         try:
-            documents = list(yaml.load_all(check_yaml(file.read_text(encoding="utf-8-sig")), Loader=_LOADER))
+            documents = list(yaml.load_all(check_yaml(file.read_text(encoding="utf-8-sig")), Loader=libyaml.Loader))
         except yaml.MarkedYAMLError as broken:
             mark = broken.problem_mark or broken.context_mark
             line = f"{shown}:{mark.line + 1}" if mark else shown
@@ -92,10 +93,7 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
 def other_kinds(folders: Iterable[Path]) -> Counter[str]:
     """How many files of which other kinds are below folders, by the endings of their names."""
     files = (it for folder in folders if folder.is_dir() for it in folder.rglob("*") if ".git" not in it.parts)
-    return Counter(it.suffix or it.name for it in files if it.suffix not in _SUFFIXES and it.is_file())
-
-
-_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+    return Counter(it.suffix or it.name for it in files if it.suffix not in SUFFIXES and it.is_file())
 
 
 def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Mention]:
@@ -316,7 +314,7 @@ def _texts(data: Any, where: str) -> Iterator[Mention]:
         if not any(it in text for it in ("image:", "images:", '"image"', '"images"')):
             continue
         try:
-            documents = list(yaml.load_all(check_yaml(text), Loader=_LOADER))
+            documents = list(yaml.load_all(check_yaml(text), Loader=libyaml.Loader))
         except yaml.YAMLError:
             # A ConfigMap may hold any text; what is not YAML is not a pod template.
             continue
@@ -350,7 +348,7 @@ def _patched(written: Any, where: str) -> Iterator[Mention]:
     """A patch: text or not, a list of operations or a part of an object."""
     if isinstance(written, str):
         try:
-            written = yaml.load(check_yaml(written), Loader=_LOADER)  # noqa: S506 - a safe loader
+            written = yaml.load(check_yaml(written), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
         except yaml.YAMLError:
             # The name of a file, which is read on its own, or a template.
             return

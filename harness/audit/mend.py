@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.audit.docs import DocumentAudit, Scanner
 from harness.audit.findings import Severity
 from harness.audit.stale import Edit, Stale
@@ -28,7 +29,6 @@ from harness.report.files import write_bytes_atomically
 from harness.untrusted import check_yaml
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_LOADER = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,7 @@ def _differences(one: Any, two: Any, seen: set[tuple[int, int]]) -> float:
 
 
 def _yaml(text: str) -> list[yaml.Node]:
-    return list(yaml.compose_all(check_yaml(text), Loader=_LOADER))
+    return list(yaml.compose_all(check_yaml(text), Loader=libyaml.BaseLoader))
 
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {

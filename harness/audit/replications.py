@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
 from harness.audit.references import HUB_HOSTS
@@ -31,7 +32,6 @@ _REGISTRY_ID = re.compile(r"\bregistry_id\s*=\s*harbor_registry\.(?P<name>[\w-]+
 _HUB = re.compile(rf"docker[-_]hub|{'|'.join(map(re.escape, sorted(HUB_HOSTS)))}", re.I)
 _HOST = re.compile(r"https?://(?P<host>[\w.-]+(?::\d+)?)")
 _LITERAL = re.compile(r"[\w.-]+")
-_LOADER = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def _of_objects(text: str) -> Iterator[_Brought]:
     if _SOURCE not in text:
         return
     try:
-        documents = list(yaml.compose_all(check_yaml(text), Loader=_LOADER))
+        documents = list(yaml.compose_all(check_yaml(text), Loader=libyaml.BaseLoader))
     except yaml.YAMLError:
         return
     for it in documents:

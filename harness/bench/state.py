@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.kube.api import get
+from harness.kube.well_known import CRDS_PATH
 from harness.late import client
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -16,7 +17,7 @@ _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _OF_ALL = (
     "/api/v1/namespaces",
     "/api/v1/nodes",
-    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    CRDS_PATH,
     "/apis/scheduling.k8s.io/v1/priorityclasses",
     f"{_ADMISSION}/mutatingwebhookconfigurations",
     f"{_ADMISSION}/validatingwebhookconfigurations",

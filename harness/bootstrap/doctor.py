@@ -29,7 +29,6 @@ from harness.registries.source_choice import PUBLIC_HOSTS, probe_all
 from harness.releases import own_catalogue
 from harness.settings import Settings
 
-_COMMAND_SECONDS = 30.0
 _PYTHON = (3, 11)
 _GO = (1, 26)
 _GO_FETCHES_ITSELF = (1, 21)

@@ -31,12 +31,6 @@ class Prerequisite(BaseModel):
     remedy: str = ""
 
 
-def worst(prerequisites: Sequence[Prerequisite]) -> Status:
-    """The worst status of all."""
-    order = list(Status)
-    return max((it.status for it in prerequisites), key=order.index, default=Status.OK)
-
-
 def render(prerequisites: Sequence[Prerequisite]) -> Table:
     """A table for people; what is not ok comes with its remedy."""
     table = Table(box=None, pad_edge=False)

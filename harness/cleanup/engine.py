@@ -18,7 +18,9 @@ from harness.providers import PROVIDERS
 
 _LOOK_SECONDS = 60.0
 _REMOVE_SECONDS = 180.0
-_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+"""The name of a volume to which nobody gave one."""
+
 _GONE = re.compile(r"(?i)no such|not found")
 
 
@@ -100,7 +102,7 @@ def anonymous_volumes(containers: Sequence[str]) -> list[str]:
         return []
     template = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}}\n{{end}}{{end}}'
     rows = _rows("container", "inspect", "--format", template, *containers, check=False)
-    return sorted({row[0] for row in rows if _ANONYMOUS.fullmatch(row[0])})
+    return sorted({row[0] for row in rows if ANONYMOUS.fullmatch(row[0])})
 
 
 def attached(network: str) -> list[str]:

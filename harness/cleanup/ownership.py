@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.cleanup.engine import DockerObject
+from harness.cleanup.engine import ANONYMOUS, DockerObject
 from harness.evidence.installation import NOBODY, Installation
 from harness.evidence.ledger import NAME_PREFIX
 from harness.evidence.ledger_entries import Entry, Owner, identity_of
@@ -22,7 +22,6 @@ from harness.process_identity import Identity
 IN_ENGINE = ("cluster", "container", "network", "volume")
 """Kinds of ledger entries that are looked for in the container engine."""
 
-_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _LOOKS_OURS = re.compile(rf"{NAME_PREFIX}\d{{6}}-[0-9a-f]{{4}}-\d+")
 
 
@@ -68,7 +67,7 @@ class Claim:
 
     def has_volume(self, it: DockerObject) -> bool:
         """The same for a volume. One without a name of its own has a random one, which the ledger knows."""
-        random = self.in_engine and bool(_ANONYMOUS.fullmatch(it.name))
+        random = self.in_engine and bool(ANONYMOUS.fullmatch(it.name))
         return self.has(it) or (random and it.name in self.planned("volume"))
 
     def _no_other(self, mark: str) -> bool:

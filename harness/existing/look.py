@@ -12,13 +12,13 @@ from harness.errors import ApiError, ClusterError
 from harness.existing.model import NAME, Crd, Seen, Target
 from harness.kube import reading
 from harness.kube.login import Access, logged_in
+from harness.kube.well_known import CRDS_PATH
 from harness.late import client
 from harness.matrix.model import Environment
 from harness.sites import installed, operators, surroundings
 from harness.sites.reader import Reader
 
 _VERSION = re.compile(r"v?(\d+\.\d+\.\d+)")
-_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def target(access: Access) -> Target:
@@ -73,7 +73,7 @@ def _look(api: client.ApiClient) -> Seen:
         releases=installed.helm_releases(reader, operators.helm_homes(found)),
         installers=installed.installers(reader, found, surroundings.groups(reader)),
         webhooks=operators.webhooks(reader),
-        crds=tuple(_crd(reader, it) for it in list(reader.items(_CRDS, "CRDs")) if _is_operators(it)),
+        crds=tuple(_crd(reader, it) for it in list(reader.items(CRDS_PATH, "CRDs")) if _is_operators(it)),
         unread=tuple(dict.fromkeys(reader.unread)),
     )
 

@@ -112,7 +112,7 @@ def write_image(folder: Path, layers: Sequence[tuple[str, Layer]], config: Image
         "manifests": [_put(blobs, manifest, media_types.MANIFEST)],
     }
     (folder / "index.json").write_text(json.dumps(index))
-    (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+    (folder / "oci-layout").write_text(json.dumps(media_types.LAYOUT))
     return read_image(folder)
 
 
@@ -156,7 +156,7 @@ def write_index(folder: Path, images: Mapping[str, Image], reference: str) -> Pa
     (folder / "index.json").write_text(
         json.dumps({"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": [named]})
     )
-    (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+    (folder / "oci-layout").write_text(json.dumps(media_types.LAYOUT))
     archive = folder / "image.tar"
     with tarfile.open(archive, "w") as packed:
         for part in ("oci-layout", "index.json", "blobs"):

@@ -90,7 +90,7 @@ def write_import(target: Path, layouts: Mapping[str, Path]) -> None:
                     archive.add(blob, f"blobs/sha256/{blob.name}")
                     seen.add(blob.name)
         texts = {
-            "oci-layout": {"imageLayoutVersion": "1.0.0"},
+            "oci-layout": media_types.LAYOUT,
             "index.json": {
                 "schemaVersion": 2,
                 "mediaType": media_types.INDEX,

@@ -12,8 +12,8 @@ import shutil
 from pathlib import Path
 
 from harness.host import packages
+from harness.host.dockerd import SOCKET
 
-_SOCKET = Path("/var/run/docker.sock")
 _OF_PROBLEM = re.compile(r"unix://(/[^\s:\"']+)")
 _INSTALL = {
     "debian": "apt-get install docker.io",
@@ -72,7 +72,7 @@ def how_to_replace_podman() -> str:
 def how_to_get_access(problem: str) -> str:
     """The words for whoever may not use the engine's socket, by the problem that docker tells."""
     named = _OF_PROBLEM.search(problem)
-    socket = Path(named[1]) if named else _SOCKET
+    socket = Path(named[1]) if named else SOCKET
     group = _group_of(socket)
     if group is None:
         return f"{socket} cannot be seen by this user: correct DOCKER_HOST or docker's context, which name it"

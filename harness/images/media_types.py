@@ -18,3 +18,6 @@ INDEXES = (INDEX, "application/vnd.docker.distribution.manifest.list.v2+json")
 """What lists images, by platform."""
 MANIFESTS = (MANIFEST, "application/vnd.docker.distribution.manifest.v2+json")
 """What describes one image."""
+
+LAYOUT = {"imageLayoutVersion": "1.0.0"}
+"""What the file oci-layout of an image layout holds (image-layout.md)."""

@@ -59,7 +59,7 @@ def unpack(file: Path, folder: Path, wanted: ImageReference, architecture: str) 
     chosen, platforms, left_out = _for_machine(file, root, chosen, f"linux/{architecture}")
     blobs = dict(_content(file, root, chosen))
     (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [dict(chosen)]}))
-    (root / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+    (root / "oci-layout").write_text(json.dumps(media_types.LAYOUT))
     size = sum(blob.stat().st_size for blob in blobs.values())
     return Unpacked(
         image=Image(folder=root, digest=chosen["digest"], size=size, blobs=blobs),

@@ -26,6 +26,7 @@ from harness.host import disk
 from harness.internet import content
 from harness.internet.content import Content
 from harness.internet.link import Link
+from harness.internet.machine import UNSHARED
 from harness.internet.plan import Plan
 from harness.matrix.model import Environment
 from harness.settings import PROJECT_ROOT, Settings
@@ -33,7 +34,6 @@ from harness.settings import PROJECT_ROOT, Settings
 Say = Callable[[str], None]
 
 _NEEDED = ("unshare", "nsenter", "mount", "ip", "iptables", "dockerd", "docker", "update-ca-certificates")
-_UNSHARED = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 _ROOM_BYTES = 12e9
 _PROGRAMS = ("helm", "kubectl", "crane")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -52,7 +52,7 @@ def require() -> None:
             f"the small internet needs {', '.join(missing)}",
             "on Debian or Ubuntu: apt-get install util-linux iproute2 iptables ca-certificates docker.io",
         )
-    tried = process.call(["unshare", *_UNSHARED, "true"], timeout=_SECONDS, check=False)
+    tried = process.call(["unshare", *UNSHARED, "true"], timeout=_SECONDS, check=False)
     if tried.returncode != 0:
         raise HostError(
             f"no namespaces can be made here: {tried.stderr.strip() or f'unshare ended with {tried.returncode}'}",
@@ -168,7 +168,7 @@ def _serve(ledger: Ledger, plan: Plan) -> int:
     temporary = ledger.temporary_folder()
     ledger.planned("process", "internet")
     child = subprocess.Popen(
-        ["unshare", *_UNSHARED, sys.executable, "-m", "harness.internet", str(file)],
+        ["unshare", *UNSHARED, sys.executable, "-m", "harness.internet", str(file)],
         env={**os.environ, "TMPDIR": str(temporary)},
     )
     ledger.running("internet", child.pid)

@@ -24,7 +24,9 @@ _SECONDS = 30.0
 _READY = "ready"
 WAN = "wan0"
 """The internet's end of the machine's link."""
-_UNSHARED = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+UNSHARED = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
+"""What `unshare` gives a part of the small internet for itself."""
+
 _SETTLED = (
     "link set lo up",
     f"addr add {names.MACHINE}/24 dev eth0",
@@ -78,7 +80,7 @@ def started(folder: Path, environment: Mapping[str, str], work: Path, shown: Seq
     (folder / _READY).unlink(missing_ok=True)
     # To who looks for what runs have left in the machine, it is nobody's.
     argv: list[str | Path] = ["env", f"--unset={process.RUN_VARIABLE}", f"--unset={process.INSTALLATION_VARIABLE}"]
-    argv += ["unshare", *_UNSHARED, sys.executable, "-m", "harness.internet.machine", folder, *shown]
+    argv += ["unshare", *UNSHARED, sys.executable, "-m", "harness.internet.machine", folder, *shown]
     with process.background(argv, log_file=folder / "machine.log") as child:
         until(
             lambda: (folder / _READY).exists() or child.poll() is not None,

@@ -10,13 +10,13 @@ from typing import Any
 from harness.errors import ApiError
 from harness.kube.api import listed, raw
 from harness.kube.cluster import Cluster
+from harness.kube.well_known import CONTROL_PLANE, CORDONED
 from harness.late import client
 
 _NAMESPACE = "kube-system"
 _KUBE_PROXY = "kube-proxy"
 _SHARE = "100m"
 _COREDNS = "coredns"
-_CORDONED = "node.kubernetes.io/unschedulable"
 
 
 def expect_kube_proxy(cluster: Cluster) -> None:
@@ -62,8 +62,8 @@ def start_names_on_a_cordoned_node(cluster: Cluster) -> None:
     """
     tolerations = [
         {"key": "CriticalAddonsOnly", "operator": "Exists"},
-        {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
-        {"key": _CORDONED, "operator": "Exists"},
+        {"key": CONTROL_PLANE, "effect": "NoSchedule"},
+        {"key": CORDONED, "operator": "Exists"},
     ]
     container = {"name": _COREDNS, "readinessProbe": {"periodSeconds": 1}}
     change = {"spec": {"replicas": 1, "template": {"spec": {"tolerations": tolerations, "containers": [container]}}}}

@@ -19,6 +19,7 @@ from harness.errors import ApiError, HarnessError
 from harness.images.credentials import write_secret
 from harness.kube.api import listed, read
 from harness.kube.cluster import Cluster
+from harness.kube.well_known import CORDONED
 from harness.late import client
 from harness.matrix.model import Environment
 from harness.providers import containers
@@ -30,7 +31,6 @@ _API_PORT = "6443/tcp"
 _CORDON_SECONDS = 5.0
 # Pauses grow tenfold. What kubeadm adds comes within a second after the API server lets an administrator act.
 _SOON = 0.03
-_CORDONED = "node.kubernetes.io/unschedulable"
 # A program in the node waits, since starting one for each look would take processor time from the control plane.
 _AWAIT_FILE = 'until [ -s "$0" ]; do sleep 0.2 || exit 1; done; cat "$0"'
 
@@ -178,6 +178,6 @@ def _uncordon(api: client.ApiClient, node: str) -> None:
     """
     core = client.CoreV1Api(api)
     spec = read(core.read_node, node, _request_timeout=_CORDON_SECONDS)["spec"]
-    others = [it for it in spec.get("taints") or () if it["key"] != _CORDONED]
+    others = [it for it in spec.get("taints") or () if it["key"] != CORDONED]
     change = {"spec": {"unschedulable": False, "taints": others}}
     core.patch_node(node, change, _request_timeout=_CORDON_SECONDS)

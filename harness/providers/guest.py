@@ -16,13 +16,13 @@ from typing import Any
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.api import NAMES_ONLY, get, pages, send
 from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN
+from harness.kube.well_known import CRDS_PATH
 from harness.late import client
 from harness.waiting import until
 
 Uninstall = Callable[[str, str], None]
 """Uninstalls a Helm release, given its name and its namespace. Raises HarnessError."""
 
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMESPACES = "/api/v1/namespaces"
 
 OUTSIDE: Mapping[str, str] = {
@@ -80,7 +80,7 @@ def find(api: client.ApiClient, installation: str, run_id: str = "") -> Found:
     spaces = list(_marked(api, "Namespace", NAMESPACES, wanted))
     names = {it.name: it.run_id for it in spaces}
     outside = [made for kind, path in OUTSIDE.items() for made in _outside(api, kind, path, wanted, names)]
-    crds = list(_marked(api, "CustomResourceDefinition", CRDS, wanted))
+    crds = list(_marked(api, "CustomResourceDefinition", CRDS_PATH, wanted))
     releases = [(name, it.name) for it in spaces for name in _releases(api, it.name)]
     # CRDs before namespaces: what these still have of a CRD's kind goes with it.
     return Found(releases=tuple(releases), objects=(*outside, *crds, *spaces))
@@ -117,7 +117,7 @@ def remove(api: client.ApiClient, found: Found, *, uninstall: Uninstall, seconds
 def _users(api: client.ApiClient, crd: str, own: set[str]) -> list[str]:
     """Objects of this kind that are not in our namespaces, by name; at most some."""
     try:
-        spec = get(api, f"{CRDS}/{crd}")["spec"]
+        spec = get(api, f"{CRDS_PATH}/{crd}")["spec"]
     except ApiError as gone:
         if gone.status == HTTPStatus.NOT_FOUND:
             return []

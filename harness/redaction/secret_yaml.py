@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.redaction.secret_documents import NAMES, Pairs, Place, Redact, Walk
 from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
@@ -217,7 +218,7 @@ def _documents(text: str) -> Iterator[Any]:
 
     Events are asked for one by one: `yaml.parse` looks at each before it hands it on, and takes three times as long.
     """
-    loader = yaml.CSafeLoader(text)
+    loader = libyaml.Loader(text)
     stack: list[tuple[_Pairs | list[Any], list[Any]]] = []
     next_event: Callable[[], Any] = loader.get_event
     try:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.kube.well_known import FIRST_NAMESPACES
 from harness.redaction.redactor import MASK
 from harness.rehearsal import helpers
 from harness.sites.model import Namespace, PriorityClass, Site
 
-_OF_KUBERNETES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _NETWORK = "networking.k8s.io/v1"
 _FOR_LARGE_PODS = ("min", "maxLimitRequestRatio")
 
@@ -56,7 +56,7 @@ def told(site: Site) -> list[str]:
 
 
 def _of(space: Namespace) -> Iterator[dict[str, Any]]:
-    if space.name not in _OF_KUBERNETES or space.pod_security:
+    if space.name not in FIRST_NAMESPACES or space.pod_security:
         yield _space(space.name, space.pod_security)
     for version, kind, name, spec in _rules(space):
         if not _is_masked(spec):

@@ -6,7 +6,6 @@ What the product makes of it is told, not raised: a half-done upgrade is what th
 
 from __future__ import annotations
 
-import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -314,7 +313,3 @@ def _installed(
         way=wanted.way or installed.way,
         kustomization=wanted.kustomization,
     )
-
-
-def _shown(*words: str) -> str:
-    return shlex.join(words)

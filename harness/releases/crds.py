@@ -14,18 +14,17 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.errors import UnavailableError, UsageError
 from harness.kube.api import listed, send
+from harness.kube.well_known import CRDS_PATH
 from harness.late import client
 from harness.releases import chart_files
 from harness.releases.charts import Chart
 from harness.releases.values import at
 from harness.untrusted import check_yaml
 
-_YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-
 _KIND = "CustomResourceDefinition"
-_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 APPLICATIONS = "sparkapplications.sparkoperator.k8s.io"
 """The name of the CRD of SparkApplications."""
@@ -78,7 +77,7 @@ def bring(api: client.ApiClient, chart: Chart) -> list[str]:
     there = names(api)
     missing = {name: it for name, it in _read(chart.path, chart.sha256).items() if name not in there}
     for document in missing.values():
-        send(api, "POST", _PATH, document)
+        send(api, "POST", CRDS_PATH, document)
     return list(missing)
 
 
@@ -111,7 +110,7 @@ def manifests(chart: Chart, marks: Mapping[str, str]) -> dict[str, str]:
 
 def marked(text: str, marks: Mapping[str, str]) -> str:
     """Manifests of CRDs with these labels."""
-    documents = [it for it in yaml.load_all(check_yaml(text), Loader=_YAML) if it]
+    documents = [it for it in yaml.load_all(check_yaml(text), Loader=libyaml.Loader) if it]
     for it in documents:
         it["metadata"]["labels"] = {**(it["metadata"].get("labels") or {}), **marks}
     return yaml.safe_dump_all(documents, sort_keys=False)
@@ -243,7 +242,7 @@ def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
         if not (name.startswith("crds/") and name.endswith(".yaml")):
             continue
         try:
-            documents = list(yaml.load_all(check_yaml(text), Loader=_YAML))
+            documents = list(yaml.load_all(check_yaml(text), Loader=libyaml.Loader))
         except yaml.YAMLError as broken:
             raise UsageError(f"{path}: {name} is not valid YAML: {broken}", "use a complete chart") from broken
         for document in documents:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import UsageError
+from harness.kube.well_known import OWN_NAMESPACES
 from harness.releases.namespaces import CHECK_NAMESPACE
 
 RELEASE_NAME = "spark-operator"
@@ -19,7 +20,6 @@ _RELEASE_LENGTH = 53
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _NAMESPACE_LENGTH = 63
-_OF_KUBERNETES = ("kube-system", "kube-public", "kube-node-lease")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ def home(name: str | None, namespace: str | None, taken: Iterable[str] = ()) -> 
         )
     if namespace is not None:
         require_namespace(namespace, f"--namespace {namespace!r}")
-        if namespace in (*_OF_KUBERNETES, CHECK_NAMESPACE, *taken):
+        if namespace in (*OWN_NAMESPACES, CHECK_NAMESPACE, *taken):
             raise UsageError(
                 f"--namespace {namespace} belongs to Kubernetes, or is one that the cells of this run use",
                 "give another one for the operator",

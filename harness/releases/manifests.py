@@ -21,7 +21,9 @@ CRD, NAMESPACE, SECRET = "CustomResourceDefinition", "Namespace", "Secret"
 
 # What any kind can be called, since its name is a segment of a path (apimachinery, pkg/api/validation/path).
 _PATH_SEGMENT = re.compile(r"[^/%\x00-\x20\x7f]{1,253}")
-_SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json")
+"""How files with manifests end."""
+
 _PLACEHOLDER = re.compile(r"\{\{|\$\{[A-Za-z_]")
 _KUSTOMIZE = "kustomize.config.k8s.io"
 _OPERATORS_OWN = "sparkoperator.k8s.io"
@@ -76,10 +78,10 @@ def read(folder: Path) -> Documents:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--before {folder} {what}", "give the folder with the manifests")
-    files = [it for it in files_below(folder) if it.suffix in _SUFFIXES]
+    files = [it for it in files_below(folder) if it.suffix in SUFFIXES]
     found = [it for file in files for it in of_file(file, str(file.relative_to(folder)))]
     if not found:
-        raise UsageError(f"there is no manifest below {folder}", f"files of --before end in {', '.join(_SUFFIXES)}")
+        raise UsageError(f"there is no manifest below {folder}", f"files of --before end in {', '.join(SUFFIXES)}")
     _require_unique(found)
     return tuple(found)
 

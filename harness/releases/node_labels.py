@@ -52,8 +52,6 @@ class Label:
 Demand = Mapping[str, Label]
 """By the label's key."""
 
-NOTHING: Demand = {}
-
 
 def both(one: Demand, other: Demand) -> Demand | None:
     """Both demands in one; None where no node can meet both."""

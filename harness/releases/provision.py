@@ -11,10 +11,10 @@ from http import HTTPStatus
 from harness.errors import ApiError
 from harness.kube.api import listed
 from harness.kube.cluster import Cluster
+from harness.kube.well_known import CONTROL_PLANE
 from harness.late import client
 from harness.releases.fitting import Fit
 
-_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _PRIORITY = 1_000_000
 """Above every pod without a class, below those of the cluster itself."""
 
@@ -58,7 +58,7 @@ def _label(api: client.ApiClient, fit: Fit) -> None:
         if labels:
             change["metadata"] = {"labels": dict(labels)}
         taints = node["spec"].get("taints") or []
-        if any(it["key"] == _CONTROL_PLANE for it in taints):
-            change["spec"] = {"taints": [it for it in taints if it["key"] != _CONTROL_PLANE]}
+        if any(it["key"] == CONTROL_PLANE for it in taints):
+            change["spec"] = {"taints": [it for it in taints if it["key"] != CONTROL_PLANE]}
         if change:
             core.patch_node(node["metadata"]["name"], change)

@@ -19,13 +19,13 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.errors import ApiError, HarnessError
 from harness.kube.api import get, listed
 from harness.late import client
 
 Object = Mapping[str, Any]
 
-_YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _PATHS = {
@@ -75,7 +75,7 @@ class Rendered:
 def look(api: client.ApiClient, name: str, namespace: str) -> Rendered:
     """Compare the newest revision with the cluster. Raises ApiError, and HarnessError where Helm has no such record."""
     record = _newest(api, name, namespace)
-    objects = [it for it in yaml.load_all(record["manifest"], Loader=_YAML) if it]
+    objects = [it for it in yaml.load_all(record["manifest"], Loader=libyaml.Loader) if it]
     hooks = {(it["kind"], it["name"]) for it in record.get("hooks") or ()}
     return _look(api, name, namespace, objects, hooks, int(record["version"]), record["info"]["status"])
 

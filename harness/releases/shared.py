@@ -15,13 +15,14 @@ from harness.errors import ApiError
 from harness.kube import reading
 from harness.kube.api import NAMES_ONLY, get, listed
 from harness.kube.cluster import Cluster
+from harness.kube.well_known import CRDS_PATH
 from harness.late import client
 from harness.releases.applying import Applied
 
 _KINDS = {
     "Namespace": "/api/v1/namespaces",
     "PersistentVolume": "/api/v1/persistentvolumes",
-    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    "CustomResourceDefinition": CRDS_PATH,
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "MutatingWebhookConfiguration": "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",

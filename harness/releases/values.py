@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.errors import UsageError
 from harness.releases import encrypted, languages
 from harness.settings import PROJECT_ROOT
@@ -25,7 +26,7 @@ _BY_NAME = "profile:"
 _WHAT = "the values file"
 
 
-class Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+class Loader(libyaml.Loader):  # type: ignore[misc, valid-type]
     """YAML as Helm reads it: a date stays the text that was written, `=` is plain, `y` and `n` are booleans."""
 
     bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012 - the base class has it so

@@ -14,6 +14,7 @@ from harness.foundry import addons
 from harness.foundry import images as foundry_images
 from harness.foundry.store import Store
 from harness.kube.needs import Need
+from harness.kube.well_known import FIRST_NAMESPACES
 from harness.matrix.addons import Addon, named
 from harness.matrix.model import Cell, Environment
 from harness.registries.sources import Source
@@ -32,7 +33,6 @@ from harness.verdicts import Finding, errored
 
 CHECK = "before-fits"
 _OWN = PROJECT_ROOT / "clusters" / "addons"
-_ALWAYS_THERE = ("default", "kube-system", "kube-public", "kube-node-lease")
 _PRIORITY_CLASS = "PriorityClass"
 _CERT_MANAGER = "cert-manager.io"
 _ISSUERS = ("Issuer", "ClusterIssuer")
@@ -234,7 +234,7 @@ def _issuer(values: Mapping[str, Any], home: Home, documents: Documents) -> Docu
 
 def _homeless(before: Before, given: Given) -> Iterator[str]:
     """Objects in namespaces that nobody makes."""
-    there = {*_ALWAYS_THERE, given.namespace, *given.job_namespaces, *of_values(merge(*given.users))}
+    there = {*FIRST_NAMESPACES, given.namespace, *given.job_namespaces, *of_values(merge(*given.users))}
     there |= {it.name for it in before.documents if it.kind == NAMESPACE}
     for it in before.documents:
         if it.namespace and it.namespace not in there:

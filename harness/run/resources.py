@@ -54,7 +54,6 @@ from harness.verdicts import Finding
 if TYPE_CHECKING:
     from harness.run.guest_proof import Proof
 
-_PULL_SECONDS = 900.0
 _INSPECT_SECONDS = 60.0
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from harness import libyaml
 from harness.sites import hide
 from harness.sites.model import Applications, Object
 from harness.sites.surroundings import pull_secrets
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from harness.sites.reader import Reader
 
 _GROUP = "sparkoperator.k8s.io"
-_DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 _NO_STATE = "(new)"
 
 
@@ -55,7 +55,7 @@ def write(reader: Reader, kind: str, plural: str, version: str, file: Path, samp
             masked += len(places)
             written += 1
             out.write("---\n")
-            yaml.dump(kept, out, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
+            yaml.dump(kept, out, Dumper=libyaml.Dumper, sort_keys=False, allow_unicode=True, width=120)
     if not count:
         file.unlink()
     return Written(
@@ -106,8 +106,7 @@ def _state(item: Object) -> str:
 
 def read(file: Path) -> Iterator[Object]:
     """The applications in a file that `write` made, one at a time. Raises yaml.YAMLError and OSError."""
-    loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
     with file.open(encoding="utf-8") as lines:
-        for document in yaml.load_all(lines, Loader=loader):  # a safe loader
+        for document in yaml.load_all(lines, Loader=libyaml.Loader):  # a safe loader
             if isinstance(document, dict):
                 yield document

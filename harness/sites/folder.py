@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from harness import libyaml
 from harness.errors import HostError, UsageError
 from harness.releases import crds
 from harness.releases.values import at
@@ -25,7 +26,6 @@ SITE = "site.yaml"
 README = "README.md"
 CRDS, APPLICATIONS = "crds", "applications"
 
-_DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 _AGAIN = "make it again: harness snapshot --context CONTEXT -o DIR"
 
 
@@ -86,7 +86,7 @@ def read(folder: Path) -> Site:
         )
     file = folder / SITE
     try:
-        data = yaml.load(check_yaml(file.read_text(encoding="utf-8")), Loader=_LOADER)  # noqa: S506  # a safe loader
+        data = yaml.load(check_yaml(file.read_text(encoding="utf-8")), Loader=libyaml.Loader)  # noqa: S506  # a safe loader
     except FileNotFoundError as other:
         raise UsageError(f"{folder} is not a snapshot: it has no {SITE}", _AGAIN) from other
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
@@ -126,7 +126,7 @@ def crd(folder: Path, name: str) -> Mapping[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        found = yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506  # a safe loader
+        found = yaml.load(file.read_text(encoding="utf-8"), Loader=libyaml.Loader)  # noqa: S506  # a safe loader
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
         raise UsageError(f"{file} cannot be read: {str(broken).splitlines()[0]}", _AGAIN) from broken
     if lacking := crds.problem(found):
@@ -134,12 +134,9 @@ def crd(folder: Path, name: str) -> Mapping[str, Any] | None:
     return dict(found)
 
 
-_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-
-
 def _dump(file: Path, value: Any) -> None:
     with file.open("w", encoding="utf-8") as out:
-        yaml.dump(value, out, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
+        yaml.dump(value, out, Dumper=libyaml.Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _readme(site: Site) -> str:

@@ -36,7 +36,6 @@ _ANNOTATIONS = (
     "meta.helm.sh/",
     "sparkoperator.k8s.io/",
 )
-APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation of `kubectl apply`, with the whole object in it, secrets and all."""
 
 

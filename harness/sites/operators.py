@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from harness.kube import reading
+from harness.kube.well_known import CRDS_PATH, LAST_APPLIED
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at
 from harness.sites import hide
@@ -128,8 +129,7 @@ def _images(item: Object, role: str) -> Iterator[tuple[str, str, str, str]]:
 
 def crds(reader: Reader) -> Iterator[tuple[Crd, Any]]:
     """Each CRD of the operator's group, with its spec."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    for item in reader.items(path, "CRDs, and with them all applications"):
+    for item in reader.items(CRDS_PATH, "CRDs, and with them all applications"):
         if item["spec"]["group"] == GROUP:
             yield _crd(item), item["spec"]
 
@@ -155,7 +155,7 @@ def _applied(entries: Iterable[Object], annotations: Object) -> str:
         words = _APPLIED.get(manager, manager)
         side = "" if "," in words else ", server-side" if operation == "Apply" else ", client-side"
         said.append(f"{words}{side}")
-    if hide.APPLIED in annotations and not any("apply, client-side" in it for it in said):
+    if LAST_APPLIED in annotations and not any("apply, client-side" in it for it in said):
         said.append("kubectl apply, client-side")
     return "; then ".join(dict.fromkeys(said)) or "unknown: nothing says it"
 

@@ -18,7 +18,7 @@ import yaml
 from advice_samples import CATALOGUE, HOMES
 from report_samples import run as any_run
 
-from harness import settings
+from harness import libyaml, settings
 from harness.advice import files, manifests, objects, site, values
 from harness.advice.remarks import End
 from harness.apps import user_folder
@@ -42,7 +42,6 @@ from harness.sites import folder
 Read = Callable[[Path], object]
 
 IN_ITS_PLACE: tuple[Any, ...] = (None, "text", 7, ["text"], {"a": "b"}, "")
-DUMPER = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 
 IMAGE = {"registry": "docker.io", "repository": "kubeflow/spark-operator", "tag": "2.1.1"}
 CHART = {"chart": "spark-operator", "repoURL": "https://kubeflow.github.io/spark-operator", "targetRevision": "2.1.1"}
@@ -339,7 +338,7 @@ def written(value: Any, suffix: str) -> str:
         return json.dumps(value)
     if suffix == ".yaml":
         dump = yaml.dump_all if isinstance(value, list) else yaml.dump
-        return str(dump(value, Dumper=DUMPER, sort_keys=False))
+        return str(dump(value, Dumper=libyaml.Dumper, sort_keys=False))
     return "".join(f"{json.dumps(key)} = {_toml(it)}\n" for key, it in value.items()) if isinstance(value, dict) else ""
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.errors import HarnessError, UsageError
 from harness.matrix.model import WayName
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME
@@ -125,7 +126,7 @@ class ByKustomize:
     @staticmethod
     def _built(on: On, folder: Path) -> list[Mapping[str, Any]]:
         text = kubectl.call(on, "kustomize", folder, timeout=_LOCAL_SECONDS)
-        return [it for it in yaml.load_all(text, Loader=_YAML) if it]
+        return [it for it in yaml.load_all(text, Loader=libyaml.Loader) if it]
 
 
 def overlay(it: InstalledRelease, config: Path) -> dict[str, Any]:
@@ -148,15 +149,12 @@ def overlay(it: InstalledRelease, config: Path) -> dict[str, Any]:
     return {"resources": ["config/default"], "images": [image], "patches": patches}
 
 
-_YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-
-
 def _patch(kind: str, name: str, change: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"target": {"kind": kind, "name": name}, "patch": yaml.safe_dump(list(change), sort_keys=False)}
 
 
 def _documents(file: Path) -> list[dict[str, Any]]:
-    return [it for it in yaml.load_all(file.read_text(), Loader=_YAML) if it]
+    return [it for it in yaml.load_all(file.read_text(), Loader=libyaml.Loader) if it]
 
 
 def _argument(file: Path, deployment: str) -> int:

@@ -14,6 +14,7 @@ from harness.apps.states import State
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube import reading
 from harness.kube.api import listed
+from harness.kube.well_known import CONTROL_PLANE
 from harness.late import client
 from harness.stories.failures import fault
 from harness.stories.failures.described import STRUCK
@@ -44,7 +45,6 @@ AGAIN = f"{STRUCK}again"
 
 _EVERY = 20
 _RESTARTED = {"type": "OnFailure", "onFailureRetries": 3, "onFailureRetryInterval": 5}
-_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _PLACED_SECONDS = 90.0
 _BACK_SECONDS = 180.0
 _READY_SECONDS = 120.0
@@ -242,7 +242,7 @@ def _node(api: client.ApiClient, name: str) -> dict[str, Any]:
 
 def _workers(api: client.ApiClient) -> list[str]:
     nodes = listed(client.CoreV1Api(api).list_node)
-    return [it["metadata"]["name"] for it in nodes if _CONTROL_PLANE not in (it["metadata"].get("labels") or {})]
+    return [it["metadata"]["name"] for it in nodes if CONTROL_PLANE not in (it["metadata"].get("labels") or {})]
 
 
 def _choose(ctx: PathContext) -> Nodes:
