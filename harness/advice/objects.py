@@ -17,8 +17,9 @@ from harness.advice.ends import Schema
 from harness.advice.remarks import Remark
 from harness.apps.objects import GROUP, RESOURCES
 from harness.audit.expressions import is_known
+from harness.matrix.facts import Check, StoredCheck
 from harness.matrix.release import Release
-from harness.matrix.versions import numbers, within
+from harness.matrix.versions import numbers
 from harness.report.advice import Origin, Sentence
 from harness.wording import counted
 
@@ -35,7 +36,6 @@ _RUN_SUFFIX = 20
 
 _SERVER_SUFFIX = len("-server")
 _NAMED = 5
-_TAGS = "https://github.com/kubeflow/spark-operator/blob/v{}/internal/webhook/{}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,68 +132,66 @@ def _by_schema(stored: Stored, target: Release, schema: Schema | None) -> Iterat
 
 
 def _by_rules(stored: Stored, target: Release) -> Iterator[_Problem]:
-    for since, until, about, rule in _RULES:
-        if stored.kind in about and within(target.version, since, until):
-            yield from rule(stored, target)
+    for row in target.stored_checks:
+        if stored.kind in row.kinds:
+            yield from CHECKS[row.check](stored, target, row)
 
 
-def _refused(words: str, step: str, file: str, target: Release, stored: Stored) -> _Problem:
+def _refused(words: str, step: str, row: StoredCheck, stored: Stored) -> _Problem:
     """A refusal by the webhook, and when it comes."""
     when = "each of its runs is refused" if stored.kind == SCHEDULED else "refused when it is made anew or changed"
-    link = _TAGS.format(target.version, file)
-    return _Problem(words=f"{words}: {when}", step=step, origin="from the catalogue", link=link)
+    return _Problem(words=f"{words}: {when}", step=step, origin="from the catalogue", link=row.source)
 
 
-def _conf(stored: Stored, target: Release) -> Iterator[_Problem]:
-    file = "sparkconf_validator.go"
+def _conf(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     for key in stored.conf:
         instead = target.refused_conf.get(key)
         if instead:
             words = f"the webhook of {target.name} refuses the sparkConf key {key}"
-            yield _refused(words, f"take {key} out of sparkConf and use {instead}", file, target, stored)
+            yield _refused(words, f"take {key} out of sparkConf and use {instead}", row, stored)
     namespace = stored.conf.get("spark.kubernetes.namespace")
     known = is_known(stored.namespace) and is_known(str(namespace))
     if namespace is not None and stored.namespace and known and namespace != stored.namespace:
         words = f"the webhook of {target.name} refuses spark.kubernetes.namespace other than the application's own"
-        yield _refused(words, "take spark.kubernetes.namespace out of sparkConf", file, target, stored)
+        yield _refused(words, "take spark.kubernetes.namespace out of sparkConf", row, stored)
 
 
-def _name(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _name(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     if not is_known(stored.name):
         # A template, which may become anything.
         return
     if not _DNS_1035.fullmatch(stored.name) or len(stored.name) > _LABEL:
         words = "its name is not a DNS label (RFC 1035: it begins with a letter, at most 63 of a-z, 0-9 and -)"
-        yield _refused(words, "make it anew under such a name", "sparkapplication_validator.go", target, stored)
+        yield _refused(words, "make it anew under such a name", row, stored)
 
 
-def _run_name(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _run_name(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     if is_known(stored.name) and len(stored.name) + _RUN_SUFFIX > _LABEL:
         words = f"the names of its runs, NAME and {_RUN_SUFFIX} characters, are longer than {_LABEL}"
-        yield _refused(words, "make it anew under a shorter name", "sparkapplication_validator.go", target, stored)
+        yield _refused(words, "make it anew under a shorter name", row, stored)
 
 
-def _server_name(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _server_name(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     if is_known(stored.name) and len(stored.name) + _SERVER_SUFFIX > _LABEL:
         words = f"the name of its Service, NAME-server, is longer than {_LABEL} characters"
-        yield _refused(words, "make it anew under a shorter name", "sparkconnect_validator.go", target, stored)
+        yield _refused(words, "make it anew under a shorter name", row, stored)
 
 
-def _selectors(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _selectors(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     pods = [stored.run.get(role) for role in ("driver", "executor")]
     inner = any(isinstance(it, Mapping) and it.get("nodeSelector") is not None for it in pods)
     if stored.run.get("nodeSelector") is not None and inner:
         words = "it has a nodeSelector of its own and one of its driver or executor"
-        yield _refused(words, "keep one of its node selectors", "sparkapplication_validator.go", target, stored)
+        yield _refused(words, "keep one of its node selectors", row, stored)
 
 
-def _template(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _template(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     pods = [stored.run.get(role) for role in ("driver", "server", "executor")]
     templates = any(isinstance(it, Mapping) and it.get("template") is not None for it in pods)
     version = str(stored.run.get("sparkVersion") or "")
     if templates and version and _older_than_3(version):
         words = f"it has a pod template and sparkVersion {version}, which must be 3.0.0 or newer for that"
-        yield _refused(words, "correct sparkVersion", "sparkapplication_validator.go", target, stored)
+        yield _refused(words, "correct sparkVersion", row, stored)
 
 
 def _older_than_3(version: str) -> bool:
@@ -203,43 +201,42 @@ def _older_than_3(version: str) -> bool:
         return False
 
 
-def _ingress(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _ingress(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     given = [it for it in stored.run.get("driverIngressOptions") or () if isinstance(it, Mapping)]
     for key in ("servicePort", "ingressURLFormat"):
         values = [it.get(key) for it in given]
         if not all(values) or len(set(map(str, values))) < len(values):
             words = f"its driverIngressOptions must each have a {key} of their own"
             step = f"give each of driverIngressOptions a {key}"
-            yield _refused(words, step, "sparkapplication_validator.go", target, stored)
+            yield _refused(words, step, row, stored)
 
 
-def _driver_claims(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _driver_claims(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     """A claim that is made for a driver is made by who submits it: the controller. Spark makes one that has a size."""
     named = [found[1] for key, value in stored.conf.items() if value == _ON_DEMAND and (found := _CLAIM.fullmatch(key))]
     if any(f"{volume}.options.sizeLimit" in stored.conf for volume in named):
         yield _Problem(
             words=f"a volume of its driver is a claim made on demand, which the controller of {target.version} may not "
-            "create (seen with 2.5.2): each submission fails with persistentvolumeclaims is forbidden",
+            "create: each submission fails with persistentvolumeclaims is forbidden",
             step="let the controller's account get, create and patch persistentvolumeclaims by a Role of your own",
             origin="from the catalogue",
-            link="https://github.com/kubeflow/spark-operator/blob/v2.5.2/charts/spark-operator-chart/templates/controller/"
-            "_helpers.tpl",
+            link=row.source,
         )
 
 
-def _connect_template(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _connect_template(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     executor = stored.spec.get("executor")
     if isinstance(executor, Mapping) and not executor.get("template"):
         words = f"the controller of {target.name} panics at a SparkConnect without spec.executor.template"
         yield _Problem(
             words=words,
-            step="add spec.executor.template with a container, or upgrade to 2.5.0 or later",
+            step=f"add spec.executor.template with a container, or upgrade to a release after {row.until}",
             origin="from the catalogue",
-            link="https://github.com/kubeflow/spark-operator/issues/2807",
+            link=row.source,
         )
 
 
-def _connect_image(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _connect_image(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     def has(role: str) -> bool:
         found: Any = stored.spec.get(role)
         for key in ("template", "spec", "containers"):
@@ -248,44 +245,40 @@ def _connect_image(stored: Stored, target: Release) -> Iterator[_Problem]:
 
     if not stored.spec.get("image") and not (has("server") and has("executor")):
         words = "it has neither spec.image nor images in both pod templates"
-        yield _refused(words, "set spec.image", "sparkconnect_validator.go", target, stored)
+        yield _refused(words, "set spec.image", row, stored)
 
 
-def _connect_memory(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _connect_memory(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     for role in ("server", "executor"):
         pod = stored.spec.get(role)
         memory = pod.get("memory") if isinstance(pod, Mapping) else None
         if memory and not _JAVA_SIZE.fullmatch(str(memory).strip().lower()):
             words = f"its {role}.memory is not a number of bytes with a unit of Java, such as 512m"
-            yield _refused(words, f"write {role}.memory as 512m", "sparkconnect_validator.go", target, stored)
+            yield _refused(words, f"write {role}.memory as 512m", row, stored)
 
 
-def _connect_range(stored: Stored, target: Release) -> Iterator[_Problem]:
+def _connect_range(stored: Stored, target: Release, row: StoredCheck) -> Iterator[_Problem]:
     given = stored.spec.get("dynamicAllocation")
     if not isinstance(given, Mapping) or not given.get("enabled"):
         return
     ordered = [given[key] for key in ("minExecutors", "initialExecutors", "maxExecutors") if given.get(key) is not None]
     if ordered != sorted(ordered) or any(it < 0 for it in ordered):
         words = "its dynamicAllocation has executors that are not minExecutors <= initialExecutors <= maxExecutors"
-        yield _refused(words, "correct dynamicAllocation", "sparkconnect_validator.go", target, stored)
+        yield _refused(words, "correct dynamicAllocation", row, stored)
 
 
-_Rule = tuple[str, str, tuple[str, ...], Callable[[Stored, Release], Iterator[_Problem]]]
-
-# The releases of each: internal/webhook of their tags, as in charts/behaviour.toml.
-_RULES: tuple[_Rule, ...] = (
-    ("2.0.0", "", (APPLICATION,), _selectors),
-    ("2.0.0", "", (APPLICATION,), _ingress),
-    ("2.1.0", "", (APPLICATION,), _template),
-    ("2.5.0", "", (CONNECT,), _template),
-    ("2.3.0", "2.4.0", (CONNECT,), _connect_template),
-    ("2.4.0", "", (APPLICATION, SCHEDULED), _name),
-    ("2.4.0", "", (SCHEDULED,), _run_name),
-    ("2.5.0", "", (CONNECT,), _name),
-    ("2.5.0", "", (CONNECT,), _server_name),
-    ("2.5.0", "", (CONNECT,), _connect_image),
-    ("2.5.0", "", (CONNECT,), _connect_memory),
-    ("2.5.0", "", (CONNECT,), _connect_range),
-    ("2.5.1", "", (APPLICATION, SCHEDULED), _driver_claims),
-    ("2.5.2", "", (APPLICATION, SCHEDULED, CONNECT), _conf),
-)
+CHECKS: Mapping[Check, Callable[[Stored, Release, StoredCheck], Iterator[_Problem]]] = {
+    "one-node-selector": _selectors,
+    "driver-ingress": _ingress,
+    "pod-template": _template,
+    "connect-without-template": _connect_template,
+    "name": _name,
+    "run-name": _run_name,
+    "server-name": _server_name,
+    "connect-image": _connect_image,
+    "connect-memory": _connect_memory,
+    "connect-executors": _connect_range,
+    "driver-claim": _driver_claims,
+    "conf": _conf,
+}
+"""Each by its name in charts/behaviour.toml."""

@@ -19,6 +19,7 @@ from harness.matrix.facts import (
     Metric,
     RefusedConf,
     Rule,
+    StoredCheck,
     UnmetRight,
 )
 from harness.matrix.release import Release
@@ -38,6 +39,7 @@ class Behaviour:
     defaults: tuple[Default, ...] = ()
     rules: tuple[Rule, ...] = ()
     refused: tuple[RefusedConf, ...] = ()
+    checks: tuple[StoredCheck, ...] = ()
     features: tuple[Feature, ...] = ()
     metrics: tuple[Metric, ...] = ()
     noise: tuple[LogNoise, ...] = ()
@@ -55,6 +57,7 @@ class Behaviour:
                 "left_alone": tuple(dict.fromkeys(it.field for it in self.defaults if it.field not in filled)),
                 "rules": _holding(self.rules, release),
                 "refused_conf": {key: it for row in _holding(self.refused, release) for key, it in row.keys.items()},
+                "stored_checks": _holding(self.checks, release),
                 "features": self.features,
                 "metrics": tuple(it.name for it in _holding(self.metrics, release)),
                 "known_log_noise": tuple(it.says for it in _holding(self.noise, release)),
@@ -75,6 +78,7 @@ def read(written: TomlSource) -> Behaviour:
         "default": (Default, "field"),
         "rule": (Rule, "name"),
         "refused-conf": (RefusedConf, "name"),
+        "stored-check": (StoredCheck, "about"),
         "feature": (Feature, "name"),
         "metric": (Metric, "name"),
         "log-noise": (LogNoise, "says"),
@@ -89,6 +93,7 @@ def read(written: TomlSource) -> Behaviour:
         defaults=written.rows("default", Default),
         rules=written.rows("rule", Rule),
         refused=written.rows("refused-conf", RefusedConf),
+        checks=written.rows("stored-check", StoredCheck),
         features=written.rows("feature", Feature),
         metrics=written.rows("metric", Metric),
         noise=written.rows("log-noise", LogNoise),

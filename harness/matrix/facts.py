@@ -68,6 +68,35 @@ class RefusedConf(Fact):
     keys: dict[str, str] = Field(min_length=1)
 
 
+Check = Literal[
+    "one-node-selector",
+    "driver-ingress",
+    "pod-template",
+    "connect-without-template",
+    "name",
+    "run-name",
+    "server-name",
+    "connect-image",
+    "connect-memory",
+    "connect-executors",
+    "driver-claim",
+    "conf",
+]
+"""A look at a stored application: `harness.advice.objects` has each."""
+
+
+class StoredCheck(Fact):
+    """What stored objects of these kinds may run into, if they are as the check of this name finds them."""
+
+    check: Check
+    kinds: tuple[Literal["SparkApplication", "ScheduledSparkApplication", "SparkConnect"], ...] = Field(min_length=1)
+
+    @property
+    def about(self) -> str:
+        """What no other row may be about at the same time."""
+        return f"{self.check} of {' and '.join(self.kinds)}"
+
+
 SUSPEND = "suspend"
 """The feature that more than one scenario needs."""
 

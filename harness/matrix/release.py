@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.matrix.facts import Default, Feature, GrantedRight, IgnoredValue, Rule, UnmetRight
+from harness.matrix.facts import Default, Feature, GrantedRight, IgnoredValue, Rule, StoredCheck, UnmetRight
 from harness.matrix.rows import Model
 
 
@@ -57,6 +57,7 @@ class Release(ReleaseRow):
     left_alone: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     refused_conf: dict[str, str] = Field(default_factory=dict)
+    stored_checks: tuple[StoredCheck, ...] = ()
     features: tuple[Feature, ...] = ()
     metrics: tuple[str, ...] = ()
     known_log_noise: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -20,6 +20,7 @@ from harness.advice import schemas
 from harness.advice.ends import Schema
 from harness.advice.objects import Stored
 from harness.matrix import chart_facts
+from harness.matrix.facts import Check
 from harness.releases.values import merge
 from harness.sites import folder
 
@@ -296,6 +297,18 @@ def test_each_of_the_refused_keys_is_named_with_what_to_write(key: str) -> None:
     conf = {**APP, "sparkConf": {key: "x"}}
     assert key in rules("SparkApplication", conf)
     assert key not in rules("SparkApplication", conf, target="2.5.1")
+
+
+def test_each_check_of_stored_objects_has_rows_and_a_look() -> None:
+    rows = {it.check for release in CATALOGUE.releases for it in release.stored_checks}
+    assert rows == set(get_args(Check)) == set(looked.CHECKS)
+
+
+def test_a_refusal_links_the_validator_of_its_kind() -> None:
+    for kind, spec in (("SparkApplication", APP), ("SparkConnect", CONNECT)):
+        stored = Stored(kind=kind, name="1", where="etl/1", namespace="etl", spec=spec)
+        (refused,) = looked.look([stored], CATALOGUE.release("2.5.2"), None)
+        assert refused.sentence.where.endswith(f"/internal/webhook/{kind.lower()}_validator.go")
 
 
 def test_there_are_thirteen_refused_keys() -> None:

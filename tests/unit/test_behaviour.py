@@ -163,6 +163,12 @@ says = "no"
 breaks = { spec = { mode = "x" } }
 source = "https://example.org/a"
 """
+CHECK = """[[stored-check]]
+check = "name"
+kinds = ["SparkConnect"]
+since = "2.0.0"
+source = "https://example.org/a"
+"""
 NOISE = """[[log-noise]]
 says = "no"
 why = "it is so"
@@ -187,6 +193,8 @@ source = "https://example.org/a"
         (NOISE.replace('"no"', '"("'), 2, "says", "not a valid regular expression"),
         (NOISE + NOISE, 9, "since", "a row above has"),
         (RULE.replace("says", "words"), 4, "words", "no such key"),
+        (CHECK.replace('"name"', '"nodes"'), 2, "check", "input should be"),
+        (CHECK + CHECK, 9, "since", "a row above has 'name of SparkConnect'"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_by_file_line_and_key(tmp_path: Path, text: str, line: int, key: str, why: str) -> None:
