@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.audit.chart_pins import is_before_2
 from harness.audit.findings import Severity
 from harness.audit.homes import Homes
 from harness.audit.parts import Part
@@ -101,7 +102,7 @@ class Beside:
             return True
         pin = self._placed.pin(it.start)
         version = pin.version if pin else self._placed.chart
-        return not tag and version.lstrip("v~^=").startswith(("0.", "1."))
+        return not tag and is_before_2(version.lstrip("v~^="))
 
     def listed_tags(self, it: Reference) -> list[str] | None:
         """The tags that follow a name as a list, as skopeo sync reads them; none of them for another rule about tags

@@ -141,6 +141,11 @@ def barriers(lines: Lines, found: Sequence[ChartPin]) -> list[int]:
     return sorted({*blocks, *others, *(it.at for it in found)})
 
 
+def is_before_2(version: str) -> bool:
+    """Whether a chart is one of before 2.0.0, whose registry and repository are one value."""
+    return version.startswith(("0.", "1."))
+
+
 def is_upstream(pin: ChartPin, homes: Homes) -> bool:
     """Whether a chart may be upstream's: its address is one of theirs, or none is given."""
     return homes.may_have_chart(pin.address)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from harness.audit.chart_pins import END, NUMBER, ChartPin, is_upstream
+from harness.audit.chart_pins import END, NUMBER, ChartPin, is_before_2, is_upstream
 from harness.audit.findings import Finding
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
@@ -120,7 +120,7 @@ def _values_of(variables: Collection[str], lines: Lines) -> Iterator[re.Match[st
 def _lowest(version: str) -> str:
     """The lowest version that a chart's version allows, if that is the one to judge by: `~2.1.0`, `2.1.x`, `1.x`."""
     plain = version.lstrip("v~^=")
-    if version.startswith("^") and not plain.startswith(("0.", "1.")):
+    if version.startswith("^") and not is_before_2(plain):
         return ""
     if re.fullmatch(r"(?:[2-9]|\d\d+)(?:\.[xX*])+", plain):
         # Of these, Helm takes the newest.

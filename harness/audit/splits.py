@@ -130,7 +130,7 @@ class Splits:
         if pin is None or not self._placed.is_of_image(part) or part.key.lower().endswith(("name", "image")):
             return
         version = self._homes.newest(pin.version)
-        if version.startswith(("0.", "1.")) or not pin.version or not chart_pins.is_upstream(pin, self._homes):
+        if chart_pins.is_before_2(version) or not pin.version or not chart_pins.is_upstream(pin, self._homes):
             return
         host, _, rest = (part.value or "").partition("/")
         known = {it.partition("/")[0] for it in self._homes.history.names} | self._homes.registries | HUB_HOSTS
@@ -201,7 +201,7 @@ class Splits:
 
     def _without_repository(self, pin: ChartPin) -> Iterator[Stale]:
         version = self._homes.newest(pin.version) or self._homes.current("operator").versions[-1]
-        if version.startswith(("0.", "1.")) or not chart_pins.is_upstream(pin, self._homes):
+        if chart_pins.is_before_2(version) or not chart_pins.is_upstream(pin, self._homes):
             return
         for part in self._placed.between(pin.start, pin.end):
             if part.start in self._used or not self._placed.is_of_image(part):

@@ -24,13 +24,13 @@ from harness.host import capabilities, disk, engine, packages
 from harness.images.references import is_loopback
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
+from harness.matrix.versions import numbers
 from harness.processors import usable
 from harness.registries.source_choice import PUBLIC_HOSTS, probe_all
 from harness.releases import own_catalogue
 from harness.settings import Settings
 
 _PYTHON = (3, 11)
-_GO = (1, 26)
 _GO_FETCHES_ITSELF = (1, 21)
 _COLD_BYTES = 25e9
 _MEMORY_NEEDED = 4e9
@@ -242,17 +242,19 @@ def _go() -> Prerequisite:
     name = "Go"
     program = shutil.which("go")
     if program is None:
-        return warning(name, "not on PATH", "the foundry needs Go 1.26 or newer: https://go.dev/dl/")
+        return warning(name, "not on PATH", f"the foundry needs {gobuild.NEEDED_GO}: https://go.dev/dl/")
     try:
         answer, toolchain, proxy = gobuild.settings_of_go("GOVERSION", "GOTOOLCHAIN", "GOPROXY")
     except HarnessError as error:
-        return warning(name, f"{program}: {error.message}", "the foundry needs Go 1.26 or newer: https://go.dev/dl/")
+        return warning(
+            name, f"{program}: {error.message}", f"the foundry needs {gobuild.NEEDED_GO}: https://go.dev/dl/"
+        )
     match = re.match(r"go(\d+)\.(\d+)", answer)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
-    if version >= _GO:
+    if version >= numbers(gobuild.OLDEST_GO)[:2]:
         return ok(name, f"{answer} at {program}")
     if version < _GO_FETCHES_ITSELF:
-        return warning(name, f"{answer or 'no version'} at {program}", "the foundry needs Go 1.26 or newer")
+        return warning(name, f"{answer or 'no version'} at {program}", f"the foundry needs {gobuild.NEEDED_GO}")
     # https://go.dev/doc/toolchain: some distributions and images come with `local`.
     if toolchain.endswith("auto") and proxy != "off":
         return ok(name, f"{answer} at {program}, which downloads the toolchain that a module requires")
@@ -260,7 +262,7 @@ def _go() -> Prerequisite:
     return warning(
         name,
         f"{answer} at {program}, which may download no newer one ({why})",
-        "the foundry needs Go 1.26 or newer: https://go.dev/dl/"
+        f"the foundry needs {gobuild.NEEDED_GO}: https://go.dev/dl/"
         + ("" if toolchain.endswith("auto") else ", or export GOTOOLCHAIN=auto"),
     )
 

@@ -30,6 +30,12 @@ from harness.toml_source import TomlSource
 
 MODULES = PROJECT_ROOT / "clusters" / "nodes" / "modules"
 
+OLDEST_GO = "1.26.0"
+"""The oldest Go that builds the tool modules: what the least of them asks for in its go.mod."""
+
+NEEDED_GO = f"Go {OLDEST_GO.rpartition('.')[0]} or newer"
+"""The same in words."""
+
 _DOWNLOAD_SECONDS = 1200.0
 _BUILD_SECONDS = 3600.0
 _REMOVED = "removed-"
@@ -258,7 +264,7 @@ def go_version() -> str:
 @functools.cache
 def _go_version() -> str:
     if shutil.which("go") is None:
-        raise ToolError("Go was not found; it is needed to build kind, Helm and Kubernetes", "install Go 1.26 or newer")
+        raise ToolError("Go was not found; it is needed to build kind, Helm and Kubernetes", f"install {NEEDED_GO}")
     return settings_of_go("GOVERSION")[0]
 
 

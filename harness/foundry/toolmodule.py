@@ -15,7 +15,6 @@ from harness.errors import BuildError, CommandError
 from harness.foundry import gobuild
 from harness.foundry.store import Store
 
-_GO = "1.26.0"
 _FETCH_SECONDS = 1200.0
 _LICENCE = "Apache-2.0"
 
@@ -121,7 +120,11 @@ def resolve(store: Store, module: ToolModule, folder: Path, log_file: Path) -> P
 
 
 def _go_mod(module: ToolModule) -> str:
-    parts = ["module harness.invalid/modules", f"go {_GO}", *(f"godebug {setting}" for setting in module.godebug)]
+    parts = [
+        "module harness.invalid/modules",
+        f"go {gobuild.OLDEST_GO}",
+        *(f"godebug {setting}" for setting in module.godebug),
+    ]
     if module.replace:
         parts.append("\n".join(("replace (", *(f"\t{line}" for line in module.replace), ")")))
     return "\n\n".join(parts) + "\n"

@@ -27,7 +27,7 @@ def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode, ways: Se
                 f"rollback-{origin.name}-{target.name}"
             )
         if crds == "hook" and not target.hook_image:
-            return f"the chart of {target.name} has no CRD hook; 2.3.0 introduced it"
+            return f"the chart of {target.name} has no CRD hook, which came later"
     return why_not_in_ways(releases, crds, ways)
 
 
@@ -43,7 +43,7 @@ def why_not_in_ways(releases: Sequence[Release], crds: CrdMode, ways: Sequence[W
                 "release: give its chart the version of a pre-release, and name it so"
             )
         if way in KUSTOMIZE and not release.kustomize:
-            return f"{release.name} has no kustomization that could be deployed; 2.5.1 introduced it"
+            return f"{release.name} has no kustomization that could be deployed, which came later"
     if any(way in KUSTOMIZE for way in ways[1:]) and crds != "apply":
         return f"Kustomize brings the CRDs along: +crds=apply, not +crds={crds}"
     if "kubectl" in ways[1:] and crds == "hook":

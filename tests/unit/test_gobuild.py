@@ -12,6 +12,7 @@ import pytest
 from harness.errors import CatalogueError, ToolError
 from harness.foundry import gobuild
 from harness.foundry.store import Store
+from harness.matrix.versions import numbers
 
 MODULES = gobuild.modules()
 OWN = [name for name in MODULES if all(it.startswith("harness.invalid/") for it in gobuild.packages(name))]
@@ -56,6 +57,11 @@ def test_the_version_is_the_one_that_go_mod_requires(module: str) -> None:
     deepest = max(providers, key=lambda it: len(it[0]))
 
     assert deepest[1] == version
+
+
+def test_the_oldest_go_is_the_one_that_the_least_of_the_modules_asks_for() -> None:
+    asked = re.findall(r"^go (\S+)$", "\n".join(it.read_text() for it in gobuild.MODULES.glob("*/go.mod")), re.M)
+    assert min(asked, key=numbers) == gobuild.OLDEST_GO
 
 
 def test_the_certificate_issuer_has_the_version_of_the_cert_manager_in_it() -> None:

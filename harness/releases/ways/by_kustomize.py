@@ -173,7 +173,7 @@ def _entries(file: Path, kind: str) -> int:
 
 def _base(it: InstalledRelease) -> Path:
     if it.kustomization is None:
-        raise UsageError(f"release {it.release.name} comes without config/", "choose 2.5.1 or newer, or another way")
+        raise UsageError(f"release {it.release.name} comes without config/", "choose a newer one, or another way")
     return it.kustomization
 
 

@@ -37,7 +37,7 @@ def run(ctx: PathContext) -> list[Finding]:
     """Upgrade with a hook that cannot run, look at what is left, and upgrade with one that can."""
     release = ctx.target.release
     if not release.hook_image:
-        return [unavailable(fault.STATE, f"the chart of {release.name} has no hook; the first one has 2.3.0")]
+        return [unavailable(fault.STATE, f"the chart of {release.name} has no hook, which came later")]
     return fault.tell(ctx, _story)
 
 
