@@ -129,10 +129,15 @@ def steps(plan: Plan) -> list[Sentence]:
 
 
 def _saved(plan: Plan) -> Iterator[Sentence]:
-    """Keep what there is, for the way back; with GitOps it is in Git."""
+    """Keep what there is, for the way back, and for what renders with it; with GitOps it is in Git."""
     it = plan.deployment
-    if it.tool == "helm" and not (it.values or it.file):
+    if it.values or it.file:
+        return
+    if it.tool == "helm" or (it.tool == "kubectl" and it.applied):
         yield _sentence(f"helm{plan.helm} get values {it.name} --namespace {it.home} --output yaml > {_VALUES}", plan)
+    elif it.tool == "kubectl":
+        text = f"write the values that you render the manifests with into {_VALUES}; leave it empty if there are none"
+        yield _sentence(text, plan)
 
 
 def _dependency(plan: Plan) -> Iterator[Sentence]:
@@ -312,10 +317,9 @@ def _with_helmfile(plan: Plan) -> Iterator[Sentence]:
 def _with_kubectl(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
     apis = "".join(f" --api-versions {api}" for api in it.apis)
-    values = f" {plan.values_words}" if it.values else ""
     yield from _dependency(plan)
     yield _sentence(
-        f"helm template {it.name} {plan.deployed_words} --namespace {it.home}{values}{apis} --no-hooks "
+        f"helm template {it.name} {plan.deployed_words} --namespace {it.home} {plan.values_words}{apis} --no-hooks "
         "> spark-operator.yaml",
         plan,
     )
@@ -343,6 +347,12 @@ def _after(plan: Plan) -> Iterator[Sentence]:
         f"app.kubernetes.io/instance={it.name} --timeout 5m",
         plan,
     )
+    if it.tool == "kubectl" and it.applied:
+        yield _note(
+            "Helm keeps its record of the release, by which helm uninstall would delete what kubectl has applied; to "
+            f"end that, and the way back by Helm: kubectl{plan.kube} --namespace {it.home} delete secrets --selector "
+            f"owner=helm,name={it.name}"
+        )
 
 
 def _nested(path: str, value: object) -> object:

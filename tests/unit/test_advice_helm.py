@@ -47,3 +47,32 @@ def test_the_option_says_which_helm_it_is(tool: str, notes: int, capsys: pytest.
     told = [it["text"] for it in found["steps"]]
     assert len([it for it in told if it.startswith("note: ") and "Helm 4" in it]) == notes
     assert any(it.startswith("helm upgrade ") for it in told) == tool.startswith("helm")
+
+
+@pytest.mark.parametrize(
+    ("deployment", "first", "rendered", "last"),
+    [
+        (
+            Deployment(tool="kubectl", name="production", home="platform", applied="csa"),
+            "helm get values production --namespace platform --output yaml > spark-operator-values.yaml",
+            "--values spark-operator-values.yaml",
+            "kubectl --namespace platform delete secrets --selector owner=helm,name=production",
+        ),
+        (
+            Deployment(tool="kubectl"),
+            "write the values that you render the manifests with into spark-operator-values.yaml",
+            "--values spark-operator-values.yaml",
+            "rollout status",
+        ),
+        (Deployment(tool="kubectl", values=("own.yaml",)), "helm template", "--values own.yaml", "rollout status"),
+    ],
+    ids=["release-of-helm", "values-unknown", "values-given"],
+)
+def test_manifests_are_never_rendered_without_the_values_that_are_deployed(
+    deployment: Deployment, first: str, rendered: str, last: str
+) -> None:
+    told = [it.text for it in steps.steps(Plan(deployment=deployment, target=TARGET, crds="apply"))]
+    (render,) = [it for it in told if it.startswith("helm template ")]
+    assert told[0].startswith(first)
+    assert rendered in render
+    assert last in told[-1]
