@@ -16,137 +16,40 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from mirrors import SETTINGS, Mirrors, serving
+from mirrors import Mirrors
 from runs import Run
+from their_cluster import (
+    CATALOGUE,
+    NAMESPACES,
+    Theirs,
+    delete,
+    installed,
+    kind_cluster,
+    their_mirrors,
+    unchanged,
+)
 
-from harness.bootstrap import tools
-from harness.errors import ApiError
-from harness.evidence.ledger import new_run_id, short_run_id
-from harness.existing import inventory
-from harness.foundry import operator, shapes
-from harness.foundry.store import Store
-from harness.images.mirrors import MirrorMap
-from harness.kube.api import connect, get, listed, send
+from harness.kube.api import connect, listed, send
 from harness.late import client
-from harness.matrix import catalogue
-from harness.process import RUN_VARIABLE, call
-from harness.providers import network
-from harness.providers.base import ClusterSpec, ProviderTools
-from harness.providers.kind import Kind
-from harness.releases import charts
-from harness.releases.helm import Helm
-from harness.waiting import until
+from harness.process import RUN_VARIABLE
 
 pytestmark = [pytest.mark.nightly, pytest.mark.xdist_group("existing-cluster")]
 
-CATALOGUE = catalogue.load()
 RELEASE = CATALOGUE.release("2.5.2")
 OLD = CATALOGUE.release("2.2.1")
-NAMESPACES = "/api/v1/namespaces"
 CELL = ("--env", "existing", "--path", "install-2.5.2", "--scenario", "spark-pi")
-
-
-@dataclass(frozen=True)
-class Theirs:
-    """A user's cluster. `config` is a harness.toml with the mirrors of its nodes."""
-
-    kubeconfig: Path
-    context: str
-    config: Path
-    helm: Path
-
-    @property
-    def words(self) -> list[str]:
-        """The options that name it."""
-        return [
-            *("--kubeconfig", str(self.kubeconfig), "--context", self.context),
-            *("--config", str(self.config), "--source", "mirror"),
-        ]
-
-    def objects(self) -> inventory.Inventory:
-        """All that is in it."""
-        with connect(self.kubeconfig) as api:
-            return inventory.take(api)
-
-    def clean(self, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """`harness clean` of it."""
-        where = ["--kubeconfig", str(kubeconfig or self.kubeconfig), "--context", self.context]
-        environment = {key: it for key, it in os.environ.items() if key != RUN_VARIABLE}
-        return subprocess.run(
-            [sys.executable, "-m", "harness.cli", "clean", *where, "--config", str(self.config)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env=environment,
-        )
-
-
-@contextmanager
-def unchanged(theirs: Theirs) -> Iterator[None]:
-    """Nothing has come, gone or changed when the block ends, but for what its end takes a moment to take away."""
-    before = theirs.objects()
-    yield
-    until(
-        lambda: inventory.compare(before, theirs.objects()).words,
-        lambda found: not found,
-        what="the cluster to be as it was",
-        timeout=60,
-    )
-
-
-@contextmanager
-def kind_cluster(folder: Path, mirrors: Mirrors) -> Iterator[Theirs]:
-    """A kind cluster as anybody makes it, whose nodes have no images of the operator."""
-    environment = CATALOGUE.environment("kind-1.34")
-    found = tools.ensure(SETTINGS, ["kind", "helm", "kubectl"], [environment.minor])
-    kind = Kind(ProviderTools(programs={name: it.path for name, it in found.items()}))
-    run_id = new_run_id()
-    name = f"theirs-{short_run_id(run_id)}"
-    network.create(name, run_id)
-    try:
-        cluster = kind.create(
-            ClusterSpec(
-                name=name,
-                run_id=run_id,
-                environment=environment,
-                node_image=shapes.node_for(SETTINGS, environment).plain,
-                network=name,
-                mirrors=MirrorMap(mirrors={host: it.mirror("reader") for host, it in mirrors.fronts.items()}),
-                folder=folder,
-            )
-        )
-        yield Theirs(
-            kubeconfig=cluster.kubeconfig,
-            context=f"kind-{name}",
-            config=mirrors.config(),
-            helm=found["helm"].path,
-        )
-    finally:
-        kind.delete(name)
-        network.remove(name)
 
 
 @pytest.fixture(scope="module")
 def mirrors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrors]:
     """Mirrors that every container of this machine reaches."""
-    name = f"existing-mirrors-{os.getpid()}"
-    call(["docker", "network", "create", name], timeout=60)
-    try:
-        address, folder = network.gateway(name), tmp_path_factory.mktemp("mirrors")
-        with serving(address, folder, RELEASE, hosts=("ghcr.io", "docker.io")) as made:
-            helm = tools.ensure(SETTINGS, ["helm"])["helm"].path
-            for release in (RELEASE, OLD):
-                made.push_chart(helm, release)
-            yield made
-    finally:
-        call(["docker", "network", "rm", name], timeout=60)
+    with their_mirrors(tmp_path_factory.mktemp("mirrors"), RELEASE, OLD) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -210,39 +113,11 @@ def test_a_no_at_the_terminal_changes_nothing(theirs: Theirs, tmp_path: Path) ->
     assert "the answer was no" in done.stdout
 
 
-def delete(api: client.ApiClient, *paths: str) -> None:
-    """Delete what is at these paths and wait until it is gone, so that no later look finds it on its way out."""
-
-    def gone(path: str) -> bool:
-        try:
-            get(api, path)
-        except ApiError as error:
-            return error.status == 404
-        return False
-
-    for path in paths:
-        send(api, "DELETE", path)
-    for path in paths:
-        until(partial(gone, path), what=f"{path} to be gone", timeout=90)
-
-
 @contextmanager
 def users_operator(theirs: Theirs) -> Iterator[None]:
     """An operator of the user's, installed with Helm, that watches a namespace by name."""
-    helm = Helm(theirs.helm, theirs.kubeconfig)
-    chart = charts.from_path(operator.chart(Store.of(SETTINGS), RELEASE.version))
-    with connect(theirs.kubeconfig) as api:
-        for name in ("data", "etl"):
-            send(api, "POST", NAMESPACES, {"metadata": {"name": name}})
-        try:
-            helm.install_or_upgrade(
-                chart, "prod", "data", {"spark": {"jobNamespaces": ["etl"]}}, timeout=180, wait=True
-            )
-            yield
-        finally:
-            helm.uninstall("prod", "data", timeout=60)
-            crds = [f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{it}" for it in RELEASE.crds]
-            delete(api, *(f"{NAMESPACES}/{name}" for name in ("data", "etl")), *crds)
+    with installed(theirs, RELEASE, "prod", "data", {"spark": {"jobNamespaces": ["etl"]}}):
+        yield
 
 
 def pods(theirs: Theirs) -> set[str]:

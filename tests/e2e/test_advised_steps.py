@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of `harness advise` are commands: a shell runs them here, word for word, where an old release is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from mirrors import SETTINGS, Mirrors
+from their_cluster import CATALOGUE, CRDS, Theirs, installed, kind_cluster, their_mirrors, unchanged
+
+from harness.bootstrap import tools
+from harness.foundry import operator
+from harness.foundry.store import Store
+from harness.kube.api import connect, get
+
+pytestmark = [pytest.mark.nightly, pytest.mark.xdist_group("advised-steps")]
+
+OLD = CATALOGUE.release("2.2.1@docker.io")
+NEW = CATALOGUE.release("2.5.2")
+NAME, HOME = "production", "platform"
+VALUES = {
+    "image": {"registry": "docker.io", "repository": "kubeflow/spark-operator"},
+    "spark": {"jobNamespaces": ["etl"]},
+    "controller": {"workers": 4},
+}
+PROGRAMS = ("helm", "kubectl")
+
+
+@pytest.fixture(scope="module")
+def mirrors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrors]:
+    """Mirrors of Docker Hub and of GHCR."""
+    with their_mirrors(tmp_path_factory.mktemp("mirrors"), NEW) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def theirs(mirrors: Mirrors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theirs]:
+    """The cluster, in which one release follows another."""
+    with kind_cluster(tmp_path_factory.mktemp("cluster"), mirrors) as made:
+        yield made
+
+
+class Shell:
+    """The terminal of somebody who has this Helm, in an empty folder, with the cluster as kubectl's context."""
+
+    def __init__(self, theirs: Theirs, helm: str, folder: Path) -> None:
+        self.folder = folder / "terminal"
+        programs, kubeconfig = folder / "bin", folder / "kubeconfig"
+        for it in (self.folder, programs):
+            it.mkdir()
+        kubeconfig.write_bytes(theirs.kubeconfig.read_bytes())
+        found = tools.ensure(SETTINGS, [helm, tools.KUBECTL], [CATALOGUE.environment("kind-1.34").minor])
+        (programs / "helm").symlink_to(found[helm].path)
+        (programs / "kubectl").symlink_to(next(it.path for name, it in found.items() if name.startswith("kubectl")))
+        self.environment = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "KUBECONFIG": str(kubeconfig),
+        }
+
+    def run(self, line: str) -> str:
+        """What a command says that succeeds, also in each part of a pipe."""
+        argv = ["bash", "-o", "pipefail", "-c", line]
+        done = subprocess.run(
+            argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=700, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+def advice(theirs: Theirs, tool: str) -> dict[str, Any]:
+    """What is advised for the cluster as it is."""
+    where = ("--kubeconfig", str(theirs.kubeconfig), "--context", theirs.context, "--config", str(theirs.config))
+    chart = operator.chart(Store.of(SETTINGS), NEW.version)
+    argv = ["advise", *where, "--to", NEW.name, "--tool", tool, "--chart", str(chart), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *argv], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize("tool", ["helm3", "helm4", "kubectl"])
+def test_the_commands_of_the_advice_move_the_operator(theirs: Theirs, tool: str, tmp_path: Path) -> None:
+    helm = tools.ensure(SETTINGS, ["helm4" if tool == "helm4" else "helm3"])
+    (program,) = helm
+    with unchanged(theirs), installed(theirs, OLD, NAME, HOME, VALUES, helm=helm[program].path):
+        told = advice(theirs, tool)
+        assert told["answer"] == "safe with these steps"
+        shell = Shell(theirs, program, tmp_path)
+        ran = []
+        for step in (it["text"] for it in told["steps"]):
+            if step.startswith("remove image.registry and image.repository from the values"):
+                saved = shell.folder / "spark-operator-values.yaml"
+                kept = yaml.safe_load(saved.read_text())
+                del kept["image"]
+                saved.write_text(yaml.safe_dump(kept))
+            elif step.split()[0] in PROGRAMS:
+                shell.run(step)
+                ran.append(step)
+        assert any("apply --server-side" in it for it in ran), ran
+        assert any("rollout status" in it for it in ran), ran
+
+        with connect(theirs.kubeconfig) as api:
+            deployed = get(api, f"/apis/apps/v1/namespaces/{HOME}/deployments")["items"]
+            crds = {it["metadata"]["name"] for it in get(api, CRDS)["items"]}
+        containers = [it["spec"]["template"]["spec"]["containers"][0] for it in deployed]
+        assert {it["image"] for it in containers} == {"ghcr.io/kubeflow/spark-operator/controller:2.5.2"}
+        assert any("--controller-threads=4" in it["args"] for it in containers)
+        assert set(NEW.crds) <= crds

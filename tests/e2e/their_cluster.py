@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cluster that somebody has: a plain kind cluster whose nodes pull from mirrors, and an operator in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client
+from mirrors import SETTINGS, Mirrors, serving
+
+from harness.bootstrap import tools
+from harness.errors import ApiError
+from harness.evidence.ledger import new_run_id, short_run_id
+from harness.existing import inventory
+from harness.foundry import operator, shapes
+from harness.foundry.store import Store
+from harness.images.mirrors import MirrorMap
+from harness.kube.api import connect, get, send
+from harness.matrix import catalogue
+from harness.matrix.release import Release
+from harness.process import RUN_VARIABLE, call
+from harness.providers import network
+from harness.providers.base import ClusterSpec, ProviderTools
+from harness.providers.kind import Kind
+from harness.releases import charts
+from harness.releases.helm import Helm
+from harness.waiting import until
+
+CATALOGUE = catalogue.load()
+NAMESPACES = "/api/v1/namespaces"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """A user's cluster. `config` is a harness.toml with the mirrors of its nodes."""
+
+    kubeconfig: Path
+    context: str
+    config: Path
+    helm: Path
+
+    @property
+    def words(self) -> list[str]:
+        """The options that name it."""
+        return [
+            *("--kubeconfig", str(self.kubeconfig), "--context", self.context),
+            *("--config", str(self.config), "--source", "mirror"),
+        ]
+
+    def objects(self) -> inventory.Inventory:
+        """All that is in it."""
+        with connect(self.kubeconfig) as api:
+            return inventory.take(api)
+
+    def clean(self, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """`harness clean` of it."""
+        where = ["--kubeconfig", str(kubeconfig or self.kubeconfig), "--context", self.context]
+        environment = {key: it for key, it in os.environ.items() if key != RUN_VARIABLE}
+        return subprocess.run(
+            [sys.executable, "-m", "harness.cli", "clean", *where, "--config", str(self.config)],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=environment,
+        )
+
+
+@contextmanager
+def unchanged(theirs: Theirs) -> Iterator[None]:
+    """Nothing has come, gone or changed when the block ends, but for what its end takes a moment to take away."""
+    before = theirs.objects()
+    yield
+    until(
+        lambda: inventory.compare(before, theirs.objects()).words,
+        lambda found: not found,
+        what="the cluster to be as it was",
+        timeout=60,
+    )
+
+
+@contextmanager
+def kind_cluster(folder: Path, mirrors: Mirrors) -> Iterator[Theirs]:
+    """A kind cluster as anybody makes it, whose nodes have no images of the operator."""
+    environment = CATALOGUE.environment("kind-1.34")
+    found = tools.ensure(SETTINGS, ["kind", "helm", "kubectl"], [environment.minor])
+    kind = Kind(ProviderTools(programs={name: it.path for name, it in found.items()}))
+    run_id = new_run_id()
+    name = f"theirs-{short_run_id(run_id)}"
+    network.create(name, run_id)
+    try:
+        cluster = kind.create(
+            ClusterSpec(
+                name=name,
+                run_id=run_id,
+                environment=environment,
+                node_image=shapes.node_for(SETTINGS, environment).plain,
+                network=name,
+                mirrors=MirrorMap(mirrors={host: it.mirror("reader") for host, it in mirrors.fronts.items()}),
+                folder=folder,
+            )
+        )
+        yield Theirs(
+            kubeconfig=cluster.kubeconfig,
+            context=f"kind-{name}",
+            config=mirrors.config(),
+            helm=found["helm"].path,
+        )
+    finally:
+        kind.delete(name)
+        network.remove(name)
+
+
+@contextmanager
+def their_mirrors(folder: Path, *releases: Release) -> Iterator[Mirrors]:
+    """Mirrors that every container of this machine reaches, with the charts of these releases."""
+    name = f"existing-mirrors-{os.getpid()}"
+    call(["docker", "network", "create", name], timeout=60)
+    try:
+        with serving(network.gateway(name), folder, releases[0], hosts=("ghcr.io", "docker.io")) as made:
+            helm = tools.ensure(SETTINGS, ["helm"])["helm"].path
+            for release in releases:
+                made.push_chart(helm, release)
+            yield made
+    finally:
+        call(["docker", "network", "rm", name], timeout=60)
+
+
+def delete(api: client.ApiClient, *paths: str) -> None:
+    """Delete what is at these paths, if anything is, and wait until it is gone, so that no later look finds it."""
+
+    def gone(path: str) -> bool:
+        try:
+            get(api, path)
+        except ApiError as error:
+            return error.status == 404
+        return False
+
+    for path in paths:
+        if not gone(path):
+            send(api, "DELETE", path)
+    for path in paths:
+        until(partial(gone, path), what=f"{path} to be gone", timeout=90)
+
+
+@contextmanager
+def installed(
+    theirs: Theirs, release: Release, name: str, home: str, values: Mapping[str, Any], *, helm: Path | None = None
+) -> Iterator[None]:
+    """An operator of the user's, made by Helm as release `name` in namespace `home`, for the namespace etl."""
+    program = Helm(helm or theirs.helm, theirs.kubeconfig)
+    chart = charts.from_path(operator.chart(Store.of(SETTINGS), release.version))
+    with connect(theirs.kubeconfig) as api:
+        for namespace in (home, "etl"):
+            send(api, "POST", NAMESPACES, {"metadata": {"name": namespace}})
+        try:
+            program.install_or_upgrade(chart, name, home, values, timeout=180, wait=True)
+            yield
+        finally:
+            program.uninstall(name, home, timeout=60)
+            crds = [
+                f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{it}"
+                for it in CATALOGUE.release("2.5.2").crds
+            ]
+            delete(api, *(f"{NAMESPACES}/{namespace}" for namespace in (home, "etl")), *crds)
