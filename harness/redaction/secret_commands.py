@@ -77,7 +77,8 @@ _PROMPT = re.compile(
     (?: \b(?P<asked>(?:re-?)?enter|retype|type)\s(?:[\w'-]+\s){0,4}? | (?-i:(?<![a-z,]\ )) )
     \b(?: pass(?:word|phrase|code|\s(?:phrase|word|code))\b (?:\s(?:for|of)\s[^\r\n"]{1,200}?)? | token(?=\s\() )
     (?:\s\([^()]{1,80}\))? \s?(?::\s+|(?<=['"]):)
-    (?P<quote>["'])? (?P<value>(?(quote)(?:(?!(?P=quote)).)+|[^\s"'][^"\r\n]*?)) (?=(?(quote)(?P=quote))\s*(?:["]|$))
+    (?P<quote>["'])? (?P<value>(?(quote)(?:(?!(?P=quote)).)+
+      |[^\s"'](?:[^\s"]|[^\S\r\n]++(?=[^\s"]))*+)) (?=(?(quote)(?P=quote))\s*(?:["]|$))
     """
 )
 _NO_ANSWER = re.compile(r"(?i)(?:eof|timeout|timed out|cancell?ed|interrupted|aborted|ok|done|accepted)\b")

@@ -175,7 +175,7 @@ _XML_VALUE = re.compile(
 
 _XML_PAIR = re.compile(
     rf"({_LT}name{_GT}\s*(?P<key>[\w.-]+)\s*{_LT}/name{_GT}(?:(?!{_LT}name{_GT}).){{0,300}}?{_LT}value{_GT}\s*)"
-    rf"(?P<value>(?:(?!{_LT}).)+)",
+    rf"(?P<value>(?:(?!{_LT}/).)+)",
     re.DOTALL,
 )
 

@@ -20,7 +20,7 @@ _FIELD = re.compile(
     (?P<sep>(?P<blank>\s*)(?:=(?!=)|:=|:(?=\s|$))[ \t]*)(?P<rest>.*)$"""
 )
 _FLAG_ALONE = re.compile(
-    rf"""^(?:\s*(?:-\s+)?{QUOTE}?|(?=.*\\\s*$).*\s)--?(?P<key>[A-Za-z](?:[\w.-]*\w)?){QUOTE}?\s*[,\\]?\s*$"""
+    rf"""^(?:\s*(?:-\s+)?{QUOTE}?|(?=.*\\\s*$).*\s)--?(?P<key>[A-Za-z](?:[\w.-]*\w)?){QUOTE}?\s*+(?:[,\\]\s*+)?$"""
 )
 # `('password',` of Python, and the strings below it
 _TUPLE_NAME = re.compile(r"""^.*\(['"](?P<key>[\w./-]+)['"],\s*$""")
@@ -30,7 +30,10 @@ _STRING = re.compile(
 # What pydantic says of a field
 _NAME_ALONE = re.compile(r"^(?P<key>[A-Za-z_][\w.]*)$")
 _INPUT = re.compile(r"\[type=\w+, input_value=")
-_VARIABLE = re.compile(r"[A-Za-z_]\w*=")
+_VARIABLE = re.compile(r"[A-Za-z_][\w.]*=")
+# .netrc, whose entries may be in a line each
+_OF_NETRC = re.compile(r"\s*(?:machine|login|account)\s+\S+\s*$|\s*default\s*$")
+_PASSWORD_OF_NETRC = re.compile(r"^(?P<lead>password[ \t]+)(?P<value>\S+)(?P<tail>\s*)$")
 _ITEM = re.compile(r"""^(?P<head>\s*(?:-\s+)?["']?)(?P<value>[^\s"'-][^"']*?)(?P<tail>["']?\s*[,\\]?\s*)$""")
 _NAME_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?(?:name|key)["']?\s*[:=]\s*["']?(?P<key>[\w.-]+)["']?,?\s*$""")
 _VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=]\s*(?P<rest>\S.*)$""")
@@ -121,11 +124,15 @@ class _Line:
     @staticmethod
     def _is_whole(field: re.Match[str], rest: str) -> bool:
         """Whether the rest of the line is the value: in a file of properties, and not in a command or a log."""
-        return not _LOGFMT.search(rest) and (" " not in rest or bool(field["blank"]) or "." in field["key"])
+        is_set = field["lead"].strip() in ("set", "SET")
+        return not _LOGFMT.search(rest) and (" " not in rest or bool(field["blank"]) or "." in field["key"] or is_set)
 
     def _is_among_variables(self, field: re.Match[str]) -> bool:
         """Whether the lines before and after are variables too: in what `env` prints, a value may have blanks."""
-        beside = self._lines[max(self._number - 1, 0) : self._number] + self._lines[self._number + 1 : self._number + 2]
+        before = self._lines[max(self._number - 2, 0) : self._number]
+        after = self._lines[self._number + 1 : self._number + 3]
+        # At an end of the text, two on the one side.
+        beside = [*before[-1:], *after[:1]] if before and after else [*before, *after]
         return not field["lead"] and len(beside) == 2 and all(map(_VARIABLE.match, beside))
 
     def _write(self, field: re.Match[str], quote: str, rest: str) -> bool:
@@ -169,6 +176,9 @@ class _Line:
             self._mask_input()
         if self._body.rstrip().endswith("key:"):
             self._mask_long()
+        password = _PASSWORD_OF_NETRC.match(self._body)
+        if password and any(map(_OF_NETRC.match, self._lines[max(self._number - 2, 0) : self._number])):
+            self._body = f"{password['lead']}{MASK}{password['tail']}"
         if secret_commands.reads_secret(self._body):
             self._mask_answer()
         name = _NAME_LINE.match(self._body)

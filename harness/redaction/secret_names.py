@@ -114,7 +114,19 @@ _ABOUT = frozenset(
             "own",
             "node",
         ),
-        *("created", "time", "timestamp", "date", "env", "attribute", "column", "header", "location", "keytab"),
+        *(
+            "created",
+            "encryption",
+            "time",
+            "timestamp",
+            "date",
+            "env",
+            "attribute",
+            "column",
+            "header",
+            "location",
+            "keytab",
+        ),
         *("reloader", "reload", "cleaner", "signer", "source", "template", "validation", "verifier", "scope"),
         *("scopes", "server", "service", "auto", "generation", "getter", "binding", "bindings", "plugin", "cache"),
         *("bucket", "identifier", "retries", "retry", "attempts", "per", "authentication", "authenticator", "auth"),
@@ -150,6 +162,7 @@ _SECRETS_OF = frozenset(
 # The storage account at the end of a property of Hadoop, which may be called anything.
 _AZURE = re.compile(r"\.[\w-]+\.(?:blob|dfs|file|queue|table)\.(?:core|storage|fabric)\.[\w.]+$")
 _IN_CODE = re.compile(r"\w\.(?:java|scala|kt|py|go|rs)$|\.[A-Z]\w+\$[A-Z]\w+$")
+_FILES_OF_USERS = ("/etc/passwd", "/etc/shadow")
 # `clientAuth: RequireAndVerify` says whether somebody has to log in.
 _AUTH_OF = frozenset(("client", "kerberos", "mutual", "need", "needs", "require", "requires", "server", "tls", "want"))
 
@@ -162,8 +175,8 @@ _SAID_BEFORE = re.compile(r".*(?:[;.!?]\s|[\[(](?=[^\])]*$))", re.S)
 def is_secret(name: str) -> bool:
     """Whether a field, option, variable, property or header of this name has a secret as its value."""
     name = name[-_MAX_NAME:]
-    if name == "PASS" or _IN_CODE.search(name):
-        # The result of a test, a place in a stack trace, and an exception
+    if name == "PASS" or _IN_CODE.search(name) or name.endswith(_FILES_OF_USERS):
+        # The result of a test, a place in a stack trace, an exception, and a file with no password in it
         return False
     if " " in name:
         name = _SAID_BEFORE.sub("", name)
@@ -210,7 +223,9 @@ _NO_VALUE = re.compile(
       | <[^<>]*>(?:\s.*)?
       | \*{3,}(?:\(redacted\)?)? | \[?redacted\]? | \(redacted\) | -+\ (?:redacted|truncated)\ -+ | x{4,} | \.{3,} | …
       | \$\((?!echo|printf)[\w./-]+(?:\ [^()]*)?\)
-      | \$\{[\w.]+\}? | (?-i:\$(?:[A-Z_][A-Z0-9_]*|[a-z_]+)) | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
+      | \$\{(?:(?:env|sys|file|dir|directory|secrets?|vault|ssm):)?[\w.]+\}?
+      | \$\{(?:env|file|dir|directory|secrets?|vault|ssm):[\w./-]+(?::[\w.-]+)?\}?
+      | (?-i:\$(?:[A-Z_][A-Z0-9_]*|[a-z_]+)) | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
       | (?:var|local|module|data|each|random_password|process\.env|os\.environ)[.\[][\w.\[\]"'-]*
       | AgA[A-Za-z0-9+/]{600,}={0,2}  # a value of a SealedSecret: 512 bytes of RSA first
       | vault:[\w./-]+\#[\w.-]+ | ref\+\w+://\S+ | op://\S+ | arn:aws[\w-]*:(?:secretsmanager|kms|ssm):\S+
@@ -253,7 +268,7 @@ _KINDS_OF_LOGIN = frozenset(
 
 def is_harmless(value: str, name: str = "") -> bool:
     """Whether a value is no secret, although its name says so: empty, a reference, a path, already masked."""
-    if len(value) < 4_000 and (_NO_VALUE.fullmatch(value) or _PATH.fullmatch(value)):
+    if len(value) < 4_000 and (_NO_VALUE.fullmatch(value.strip()) or _PATH.fullmatch(value)):
         return True
     lowered = name.lower().strip("_-.")
     if (lowered == "secret" or ("/" in name and lowered.endswith("-secret"))) and _OBJECT.fullmatch(value):

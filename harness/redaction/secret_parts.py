@@ -16,7 +16,9 @@ from typing import NamedTuple
 
 _QUOTED = r"""(?:"(?:\\.|[^"\\])*+"|'(?:''|[^'])*+')"""
 _KEY = rf"""(?:{_QUOTED}|[\w./$~](?:[\w./$~@+-]|:(?=[\w.]))*+)"""
-_ENTRY = re.compile(rf"( *)((?:- +)*)(?:{_KEY}(?P<colon>:)(?: +(?P<value>\S.*?))?|(?P<item>\S.*?)) *")
+# Up to its last character that is no blank, in one pass
+_TRIMMED = r"\S(?:[^ \n]| ++(?=[^ \n]))*+"
+_ENTRY = re.compile(rf"( *)((?:- +)*)(?:{_KEY}(?P<colon>:)(?: +(?P<value>{_TRIMMED}))?|(?P<item>{_TRIMMED})) *")
 _COMMENT = r"(?: +#.*)?"
 _BLOCK = re.compile(rf"[|>][+-]?{_COMMENT}")
 _FLOW = re.compile(rf"""(?:\[(?:{_QUOTED}|[^"'\[\]{{}}#])*+\]|\{{(?:{_QUOTED}|[^"'\[\]{{}}#])*+\}}){_COMMENT}""")

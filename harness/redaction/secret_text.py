@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from harness.redaction import secret_commands
+from harness.redaction import secret_commands, secret_entries
 from harness.redaction.secret_mentions import lower
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import PROSE, STATUS, STATUS_WORDS
-from harness.redaction.secret_values import QUOTE, Value, quoted_value, value_at
+from harness.redaction.secret_values import QUOTE, WRAPPERS, Value, quoted_value, value_at
 
 # Every name of a secret has one of these; its name is what is around it.
 _CORE = re.compile(
@@ -32,8 +32,9 @@ _OF_WORDS = re.compile(
 )
 _SEPARATOR = re.compile(
     rf"""(?x){QUOTE}?(?:\]|\)(?=\s*[-=]>)|(?:</?(?:b|code|strong)>|\*\*){{1,2}}(?=:\s))?(?P<sep>\s*
-    (?: [:?]= | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
-    (?:(?:(?:\w+\.)*[A-Z]\w*\(|ConvertTo-SecureString\s(?:-\w+\s)*)(?=["'])
+    (?: :\s*\w+(?:[\[<]\w+[\]>])?\s*=(?=\s*["'])
+      | [:?]= | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
+    (?:(?:(?:\w+\.)*(?!{WRAPPERS}\()[A-Z]\w*\(|ConvertTo-SecureString\s(?:-\w+\s)*)(?=["'])
       | \((?=["']) | \(\*?[\w.]+\)[ (]?(?:\(0x[0-9a-f]+\)\()?(?:\(len=\d+(?:\ cap=\d+)?\)[ ])?(?="))?)"""
 )
 _GAP = re.compile(rf"(?:{QUOTE}\s*,\s*|{QUOTE}\s+(?={QUOTE})|\s*,\s*|\s+)(?![-,|\])]|{QUOTE}-)(?=\S)")
@@ -41,7 +42,7 @@ _GAP = re.compile(rf"(?:{QUOTE}\s*,\s*|{QUOTE}\s+(?={QUOTE})|\s*,\s*|\s+)(?![-,|
 # `DB_PASSWORD` in a field called name, and its value in one called value, in either order and in most notations.
 _NAME = rf"\b(?i:name|key)(?:{QUOTE})?\s*[:=]\s*(?:{QUOTE})?(?P<name>[\w.:-]+)(?:{QUOTE})?"
 _VALUE = r"\b(?i:value)"
-_BETWEEN = r"(?:[\s,;/]+[^{}<>]{0,80}?)?[\s,;]{0,20}"
+_BETWEEN = r"(?:[\s,;/]{1,100}[^{}<>]{0,80}?)?[\s,;]{0,20}"
 _WORD = r"""(?:"[^"\n]{1,2000}"|'[^'\n]{1,2000}'|\\+"[^"\\\n]{1,2000}\\+"|[^\s"'`,;{}\\]{1,2000}+)"""
 # `(*string)("x")`, as Go prints a pointer
 _POINTER = r"""(?:\(\*?[\w.]+\)\((?="))?"""
@@ -52,29 +53,51 @@ _VALUE_NAME = re.compile(rf"{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*(?P<value>{_WOR
 
 _PROPERTY = re.compile(
     r"""(?:^\s*|(?P<quote>["']))(?P<name>[\w-]++\.[\w.-]++)[ \t]++"""
-    r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)[^"'\r\n]*?(?=["']|\s*$)|[^\r\n]*?(?=\s*$)))"""
+    r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)(?:[^\s"']|[^\S\r\n]++(?=\S))*+(?=["']|\s*$)|(?:\S|[^\S\r\n]++(?=\S))*+(?=\s*$)))"""
 )
 _MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)(\S+)")
-_SQL = re.compile(r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password)\s+)(['\"])((?:\\.|\2\2|(?!\2).)++)(?=\2)")
-_COMMAND = re.compile(r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|SETX?|spark\.conf\.set)\s+)(\w+)(\s+)([^\s=].*?)(\s*)$")
-_TUPLE = re.compile(r"""(\(\s*['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
+_SQL = re.compile(
+    r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password|(?-i:SECRET))\s+)"
+    r"(['\"])((?:\\.|\2\2|(?!\2).)++)(?=\2)"
+)
+_COMMAND = re.compile(
+    r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|(?i:setx)|SET|spark\.conf\.set)\s+)(\w+)(\s+)"
+    r"([^\s=](?:\S|[^\S\n]++(?=\S))*+)(\s*)$"
+)
+_TUPLE = re.compile(r"""(\(\s*(?![a-z]+,\s+[a-z]+\))['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
+# Scala prints no blank behind the comma, and no quotes around what has blanks.
+_SCALA_TUPLE = re.compile(
+    r"""(\(([\w.$/-]+),)(?!\s)((?:[^()\n"']|\([^()\n"']{0,200}\)){1,500}?)(?=\)(?:[,)\]}\s]|$))"""
+)
 # The same with both in quotes, also as the first arguments of a function
 _QUOTED_PAIR = re.compile(
     r"""((?P<called>\w)?\(\s*(["'])(?P<name>[\w./-]+)\3\s*,\s*(["']))(?P<value>(?:\\.|(?!\5).)++)(?=\5\s*(?(called)[,)]|\)))"""
 )
 _TABLE = re.compile(
     r"(^\s*[|│](?:[^|│]*[|│])*?\s*`?([\w.-]+)`?\s*[|│]\s*)"
-    r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s][^|│]*?)(?=\s*[|│])"
+    r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?:[^|│\s]|\s++(?=[^|│\s]))*+)(?=\s*[|│])"
 )
 # psql's, and no line of `docker compose logs`
 _COLUMNS = re.compile(
-    r"(^\s*(?!\S+-\d+\s)([\w.-]+)\s+[|│]\s+)(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s][^|│]*?)(?=\s*$)"
+    r"(^\s*(?!\S+-\d+\s)([\w.-]+)\s+[|│]\s+)(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?:[^|│\s]|\s++(?=[^|│\s]))*+)(?=\s*$)"
 )
 _TRIPLE = re.compile(r"(\{([A-Z][A-Z0-9_]+) )(\S+)(?= (?:nil|<nil>|&))")
 _DIRECTIVE = re.compile(r"(\b(?:requirepass|masterauth)\s+['\"]?)([^\s'\"=:]+)")
-_MASKED_IN_CI = re.compile(r"(::add-mask::)(\S.*?)(?=\s*$)")
-_SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S.*?)(?=\s*$)")
+_MASKED_IN_CI = re.compile(r"(::add-mask::)(\S(?:\S|[^\S\n]++(?=\S))*+)")
+_SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S(?:\S|[^\S\n]++(?=\S))*+)")
 _TABBED = re.compile(r"(^\s*([\w.-]+)\t+)(\S+)(?=\s*$)")
+# `set spark.x.password to y`; words without dots or underscores may be any sentence's
+_SET_FROM = re.compile(r"((?<![\w.-])((?=[\w-]{1,120}[._])[\w.-]{1,200}+)\s+from\s+['\"]?)([^\s'\"]+)(?=['\"]?\s+to\b)")
+_SET_TO = re.compile(
+    r"""((?i:\b(?:set|setting|changed|changing|updated|updating|overrid(?:ing|den?)|replac(?:ed|ing)))\s+["'`]?"""
+    r"""((?=[\w-]{1,120}[._])[\w.-]{1,200}+)["'`]?\s+(?:from\s+\S+\s+)?to:?\s+(?P<quote>["'`])?)"""
+    r"""((?(quote)[^\n"'`]+|[^\s"'`]+))"""
+)
+# The last argument of what holds a user and a password
+_LOGIN_OBJECT = re.compile(
+    r"""(\b(?=[A-Z])\w*(?:Credentials?|BasicAuth|PasswordAuthentication)\(\s*+(?![a-z]\w*,\s[a-z]\w*\))(?:\w+\s*=\s*+)?["']?(?![\w.]+=)[^()"',\n]{1,200}["']?"""
+    r"""\s*,\s*(?P<quote>["'])?)(?![\w.]+=)((?(quote)[^\n"']+|[^()"',\s]+))(?=(?(quote)["'])(?:\s*\)|\.to))"""
+)
 # A line of .netrc
 _ALONE = re.compile(rf"(^\s+password[ ]+)(?!(?:{'|'.join(STATUS_WORDS)})\b)(\S+)(?=\s*$)")
 # The second value of a change: `~ password = "old" -> "new"`
@@ -110,6 +133,8 @@ _SUBSTITUTED = re.compile(r"\"?(?:\$\((?!echo|printf)[\w./-]+ [^()]*\)|`(?!echo|
 _EMPTY = re.compile(r"[A-Z]\w*:(?=[\s}])")
 _REFERENCE = re.compile(r"""secretKeyRef\.[\w.-]+(?:\s+|\s*[=:]\s*)["']?$""")
 _LONGEST_REFERENCE = 400
+_SET_BY = re.compile(r"""(["'])(?:SET|set|export|env)[ ]\Z""")
+_LONGEST_SETTER = 8
 _INVALID = re.compile(r"""(?i)invalid value:\s*""")
 
 
@@ -167,7 +192,10 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     if separator["sep"] == ":" and "/" in line[start:end]:
         # A method in an address: `/v1/tokens:generate`.
         return None
-    if _STRUCT.match(line, separator.end()) or _SUBSTITUTED.match(line, separator.end()):
+    if _STRUCT.match(line, separator.end()) or (
+        # Blanks around `=` are not a shell's: JavaScript has a text in backquotes there.
+        not separator["sep"][-1:].isspace() and _SUBSTITUTED.match(line, separator.end())
+    ):
         # What Go prints of a pointer has fields with names of their own; what a shell puts there is not known.
         return None
     before = line[max(start - _LONGEST_REFERENCE, 0) : start]
@@ -175,15 +203,24 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
         return None
     # A quote before the name, with no backslash before it, which is closed behind the value
     is_open = line[end : end + 1] not in ("'", '"') and line[max(start - 2, 0) : max(start - 1, 0)] != "\\"
-    value = value_at(line, separator.end(), line[max(start - 1, 0) : start] if is_open else "")
+    value = value_at(line, separator.end(), _before(line, start) if is_open else "")
     if value.text[-1:] == ":" and _EMPTY.match(line, value.start):
         return None
+    first, value = value, secret_entries.whole(line, start, separator["sep"], value)
     if ":" not in separator["sep"] or value.quoted:
+        return value
+    if value.end > first.end and secret_entries.is_entry(line, start, value):
         return value
     invalid = _INVALID.match(line, separator.end())
     if invalid:
         return value_at(line, invalid.end())
     return None if separator["sep"][-1:].isspace() and PROSE.match(line, separator.end()) else value
+
+
+def _before(line: str, start: int) -> str:
+    """The character before a name; the quote before the command that sets it: `"SET spark.x.password=two words"`."""
+    set_by = _SET_BY.search(line, max(start - _LONGEST_SETTER, 0), start)
+    return set_by[1] if set_by else line[max(start - 1, 0) : start]
 
 
 def _value_of_flag(line: str, start: int, end: int) -> Value | None:
@@ -282,6 +319,7 @@ def _properties(line: str) -> str:
 
 # Each with the words without which it does not hold.
 _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
+    (("credential", "basicauth", "authentication("), _by_pattern(_LOGIN_OBJECT, 0, 3)),
     (("authorization",), _headers),
     (("data:",), _dumps),
     (("cookie",), _by_pattern(_COOKIE, 0, 2)),
@@ -291,13 +329,16 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     ((".",), _properties),
     (("env ", "arg ", "set"), _by_pattern(_COMMAND, 2, 4)),
     (("(",), _by_pattern(_QUOTED_PAIR, 4, 6)),
+    (("(",), _by_pattern(_SCALA_TUPLE, 2, 3)),
     (("(",), _by_pattern(_TUPLE, 2, 3)),
     (("|", "│"), _by_pattern(_TABLE, 2, 3)),
     (("|", "│"), _by_pattern(_COLUMNS, 2, 3)),
     (("nil",), _by_pattern(_TRIPLE, 2, 3)),
     (("machine ", "login ", "default "), _by_pattern(_MACHINE, 0, 2)),
-    (("identified ", "password '", 'password "'), _by_pattern(_SQL, 0, 3)),
+    (("identified ", "password '", 'password "', "secret '", 'secret "'), _by_pattern(_SQL, 0, 3)),
     (("password is", "password was", "set to", "phrase is", "token is", "secret is"), _by_pattern(_SAID, 0, 2)),
+    ((" to ", " to: "), _by_pattern(_SET_FROM, 2, 3)),
+    ((" to ", " to: "), _by_pattern(_SET_TO, 2, 4)),
     (("requirepass", "masterauth"), _by_pattern(_DIRECTIVE, 0, 2)),
     (("::add-mask",), _by_pattern(_MASKED_IN_CI, 0, 2)),
     (("::s",), _by_pattern(_SET_IN_CI, 2, 3)),

@@ -9,6 +9,14 @@ from dataclasses import dataclass
 # A quote as it is, within JSON strings of any depth, and as HTML, JSON and URLs write it.
 QUOTE = r"""(?:\\*["'`]|&quot;|&\#3[49];|&apos;|\\+u002[27]|%2[27])"""
 _QUOTED = re.compile(QUOTE)
+WRAPPERS = (
+    r"(?:Some|Optional|Option|Just|Left|Right|Success|(?:Array|Hash|Linked|Tree|Immutable)?(?:List|Set)|Seq|Vector"
+    r"|Array|(?:Array|List)Buffer|(?:Wrapped|Mutable)Array|ArraySeq|Stream|Iterable|Chunk)"
+)
+"""What Java and Scala print before a value that may be missing, or before several."""
+_WRAPPED = re.compile(
+    rf"{WRAPPERS}(?:\((?P<round>(?:[^()\n]|\([^()\n]{{0,80}}\)){{1,1000}}+)\)|\[(?P<square>(?:[^\[\]\n]|\[[^\[\]\n]{{0,80}}\]){{1,1000}}+)\])"
+)
 _BARE = re.compile(
     r"""(?x)(?![(\[{](?!(?=[^\s"'`,;:=]*\d)(?=[^\s"'`,;:=]*[a-zA-Z])[^\s"'`,;:=(\[{]{5}))(?:
         [^\s"'`,;&<>()\[\]{}|\\]
@@ -18,11 +26,14 @@ _BARE = re.compile(
     )+"""
 )
 _QUERY_VALUE = re.compile(r"""[^\s&"'`<>#()\[\]\\]+""")
-_JDBC_VALUE = re.compile(r"""(?:(?<=\{)(?:[^}\n]|\}\})+(?=\}(?!\}))|(?<!\{)[^\s;"'`<>\\]+)""")
+_JDBC_VALUE = re.compile(
+    r"""(?:(?<=\{)(?:[^}\n]|\}\})+(?=\}(?!\}))"""
+    r"""|(?<!\{)[^\s;"'`<>\\]+(?:(?:[ ][^\s;"'`<>\\=]+){1,6}(?=;))?)"""
+)
 # The rest of a word in quotes, in which no other argument, variable or command begins
 _REST_OF_QUOTED = {
     it: re.compile(
-        rf"""(?![\[{{]["'\\])(?:\\.|'"'"'|'\\''|(?!{it}|\s-{{1,2}}\w|[\s,;&?][\w.-]+=|\s?[;&|]|\s\.?/|[,:]\s).){{1,500}}+(?={it}(?:[\s,;)\]}}&<]|$))"""
+        rf"""(?![\[{{]["'\\])(?:\\.|'"'"'|'\\''|(?!{it}|\s-{{1,2}}\w|[\s,;&?][\w.-]+=|\s?[;&|]|\s\.?/|[,:]\s).){{1,500}}+(?={it}(?:[\s,;)\]}}&<]|$)|,[\w.-]+=)"""
     )
     for it in "\"'"
 }
@@ -56,6 +67,10 @@ def value_at(line: str, start: int, before: str = "") -> Value:
     bracketed = _BRACKETED.match(line, start) if line[start : start + 1] == "[" else None
     if bracketed:
         return Value(start, bracketed.end(), bracketed[0])
+    wrapped = _WRAPPED.match(line, start)
+    if wrapped:
+        group = wrapped.lastgroup or ""
+        return Value(wrapped.start(group), wrapped.end(group), wrapped[group])
     kind = _QUERY_VALUE if before and before in "?&" else _JDBC_VALUE if before == ";" else _BARE
     if kind is _JDBC_VALUE and line[start : start + 1] == "{":
         start += 1

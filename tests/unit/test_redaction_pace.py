@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Redaction reads a line in time that grows with its length alone, whatever the line repeats."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness.redaction.redactor import Redactor
+
+_LENGTH = 100_000
+# The beginnings of what the rules look for, with names that are no secret's.
+_PREFIXES = (
+    *("{partition=x, ", "{topic:x ", "map[topic:x ", "(partition,", "(kind,a ", "topic -> List(", "Some(", "Optional["),
+    *("Map(kind -> x, ", "set a.b ", "set x.kind from y to ", "MyCredentials(", "MyCredentials('a", "; partition=a "),
+    *('"SET a.kind=', "val topic: A[b] = ", "kind: a b", "kind|a", "(x.kind,a(b ", "password for ", "${env:", "=[("),
+    *("<name>x</name><value>", "machine x login x ", "| partition | a", "ENV x y ", "--topic x ", "a.b.kind  x"),
+)
+# A name, a value, many blanks and something behind them: what is trimmed must not be tried blank by blank.
+_BEGINNINGS = (
+    *("password: str", "| password | str", "password | str", "a.secret.key s", "ENV PASSWORD s", "::add-mask::x"),
+    *("--password", "key: a", "Authorization: x", "cookie: a", "password for a: x", "a.key -> x", "MyCredentials("),
+    *("(x.key,a(", "Map(x.key -> a", "password=a", "set a.key to", "{token:"),
+)
+
+
+@pytest.mark.parametrize("prefix", _PREFIXES)
+def test_a_line_that_repeats_the_beginning_of_a_rule_takes_no_time(prefix: str) -> None:
+    text = (prefix * (_LENGTH // len(prefix) + 1))[:_LENGTH]
+    assert _seconds(text) < 0.3
+
+
+@pytest.mark.parametrize("beginning", _BEGINNINGS)
+def test_blanks_within_a_line_take_no_time(beginning: str) -> None:
+    assert _seconds(f"{beginning}{' ' * (_LENGTH // 5)}x") < 0.3
+
+
+def _seconds(text: str) -> float:
+    """Of this process alone; the better of two, since the first may have had to load a library."""
+    taken = []
+    for _ in range(2):
+        started = time.process_time()
+        Redactor().text(text)
+        taken.append(time.process_time() - started)
+    return min(taken)
