@@ -85,7 +85,7 @@ def test_everything_is_written_with_evidence_and_locks(tmp_path: Path) -> None:
 
     assert cli.main(["report", "merge", str(tmp_path / "one"), str(tmp_path / "two"), "--output", str(output)]) == 1
     results = json.loads((output / "results.json").read_text())
-    jsonschema.validate(results, json.loads(schema.schema()))
+    jsonschema.Draft202012Validator(json.loads(schema.schema())).validate(results)
     for cell in results["cells"]:
         assert not cell["evidence"] or (output / cell["evidence"] / "summary.md").read_text() == "of shard 2"
     assert (output / GROUP / "retry.tar.gz").is_file()

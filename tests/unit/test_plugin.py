@@ -21,10 +21,11 @@ import scripted_run
 
 import harness.plugin
 from harness import waiting
+from harness.home import PACKAGE
 from harness.settings import PROJECT_ROOT
 
 GROUP = "kind-1.34/install-2.5.2"
-SCHEMA = json.loads((PROJECT_ROOT / "docs" / "results.schema.json").read_text())
+SCHEMA = jsonschema.Draft202012Validator(json.loads((PROJECT_ROOT / "docs" / "results.schema.json").read_text()))
 
 
 class Scripted:
@@ -41,7 +42,9 @@ class Scripted:
         run = self._pytester.runpytest_subprocess if apart else self._pytester.runpytest_inprocess
         return run(
             *("-p", "harness.plugin", "-p", "scripted_run", "-o", f"cache_dir={self.folder / 'cache'}", "-v"),
-            *("--rootdir", str(PROJECT_ROOT), "-c", str(PROJECT_ROOT / "pyproject.toml"), "-W", "default"),
+            # As harness/commands/run.py has them: no plugin but the harness's own and xdist, which its workers need.
+            *("--rootdir", str(PROJECT_ROOT), "-c", str(PACKAGE / "cells.ini"), "--noconftest", "-W", "default"),
+            *("--disable-plugin-autoload", "-p", "xdist"),
             *words,
             str(harness.plugin.MATRIX_FILE),
         )
@@ -62,7 +65,7 @@ class Scripted:
     @property
     def results(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.reports / "latest" / "results.json").read_text())
-        jsonschema.validate(found, SCHEMA)
+        SCHEMA.validate(found)
         return found
 
     @property
