@@ -246,15 +246,39 @@ def test_the_operators_own_sources_hold_no_stale_reference_but_one(
     assert f"{len(expected)} stale reference" in output
 
 
-def test_values_move_what_a_chart_names(
-    store: Store, mirrored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+_POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: pod}
+spec:
+  containers:
+  - name: main
+    image: {{ .Values.image.registry }}/{{ .Values.image.repository }}:{{ .Chart.AppVersion }}
+"""
+
+
+def _small_chart(folder: Path) -> Path:
+    """A chart that names the image as the operator's does, without the switches that have it rendered so often."""
+    (folder / "templates").mkdir(parents=True)
+    (folder / "Chart.yaml").write_text("{apiVersion: v2, name: small, version: 0.1.0, appVersion: 2.5.2}\n")
+    (folder / "values.yaml").write_text(
+        "image: {registry: ghcr.io, repository: kubeflow/spark-operator/controller}\non: true\n"
+    )
+    (folder / "templates" / "pod.yaml").write_text(_POD)
+    return folder
+
+
+def test_values_move_what_a_chart_names(mirrored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("image: {registry: docker.io, repository: kubeflow/spark-operator}\n")
-    chart = operator.chart(store, "2.5.2")
+    chart = _small_chart(tmp_path / "small")
+
+    _, unmoved = audit(capsys, "--chart", chart, "--config", mirrored)
+    assert set(rules(unmoved)) == {f"{GHCR}:2.5.2"}
 
     status, merged = audit(capsys, "--chart", chart, "--values", values, "--config", mirrored)
     assert status == 1
+    assert set(rules(merged)) == {"docker.io/kubeflow/spark-operator:2.5.2"}
     assert "stale-registry" in rules(merged)["docker.io/kubeflow/spark-operator:2.5.2"]
 
     values.write_text("image: {registry: docker.io}\n")

@@ -147,8 +147,9 @@ def test_the_hook_finds_stale_names_as_pre_commit_runs_it(installed: Installatio
 
     assert run().returncode == 0
     (tmp_path / "deploy.yaml").write_text(STALE)
-    assert run().returncode == 1
-    assert "deploy.yaml:1:" in run().stdout
+    stale = run()
+    assert stale.returncode == 1
+    assert "deploy.yaml:1:" in stale.stdout
 
 
 def completed(script: Path, *words: str) -> list[str]:
@@ -193,9 +194,12 @@ def test_the_example_of_own_rows_works_in_any_folder(installed: Installation, tm
     shutil.copytree(EXAMPLE, tmp_path / "site")
     folder = tmp_path / "site"
 
-    listed = installed.harness("matrix", "--json", "--path", "*@quay.io*", "--scenario", "operator-health", cwd=folder)
-    advised = installed.harness("advise", "--from", "2.2.1@docker.io", "--to", "2.5.2@quay.io", cwd=folder)
-    workflows = installed.harness("workflow", cwd=folder)
+    listed, advised, workflows = installed.each(
+        ["matrix", "--json", "--path", "*@quay.io*", "--scenario", "operator-health"],
+        ["advise", "--from", "2.2.1@docker.io", "--to", "2.5.2@quay.io"],
+        ["workflow"],
+        cwd=folder,
+    )
 
     assert listed.returncode == 0, listed.stderr
     assert [it["id"] for it in json.loads(listed.stdout)] == [

@@ -107,8 +107,7 @@ def test_tests_in_the_current_folder_have_no_influence_on_a_run(
 
 
 def test_the_workflows_are_printed_and_not_written(installed: Installation, empty: Path) -> None:
-    printed = installed.harness("workflow", cwd=empty)
-    written = installed.harness("workflow", "--write", cwd=empty)
+    printed, written = installed.each(["workflow"], ["workflow", "--write"], cwd=empty)
 
     assert printed.returncode == 0, printed.stderr
     assert "jobs:" in printed.stdout
@@ -116,14 +115,14 @@ def test_the_workflows_are_printed_and_not_written(installed: Installation, empt
     assert written.stderr.startswith("UsageError: harness workflow changes files of the project"), written.stderr
 
 
-@pytest.mark.parametrize("action", ["add-kubernetes", "add-release", "record-packages"])
-def test_the_projects_own_files_are_changed_in_a_checkout_only(
-    installed: Installation, empty: Path, action: str
-) -> None:
-    done = installed.harness("foundry", action, "9.9.9", cwd=empty)
+def test_the_projects_own_files_are_changed_in_a_checkout_only(installed: Installation, empty: Path) -> None:
+    actions = ("add-kubernetes", "add-release", "record-packages")
 
-    assert done.returncode == 2
-    assert f"harness foundry {action} changes files of the project" in done.stderr
+    for action, done in zip(
+        actions, installed.each(*(["foundry", it, "9.9.9"] for it in actions), cwd=empty), strict=True
+    ):
+        assert done.returncode == 2
+        assert f"harness foundry {action} changes files of the project" in done.stderr
 
 
 def test_the_sample_applications_have_the_digest_of_the_checkout(installed: Installation) -> None:
