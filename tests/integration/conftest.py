@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pull_storage
 import pytest
 from bare_node import BareNode, bare_node
 from installation import Installation, built
@@ -49,6 +50,19 @@ def registry_binary(store: Store) -> Path:
 def helm_binary() -> Path:
     """Helm: the one on PATH when its version is supported, else built."""
     return tools.ensure(settings.load(environment=os.environ), ["helm"])["helm"].path
+
+
+@pytest.fixture(scope="session")
+def crane_binary() -> Path:
+    """crane: the one on PATH when its version is supported, else built."""
+    return tools.ensure(settings.load(environment=os.environ), ["crane"])["crane"].path
+
+
+@pytest.fixture(scope="module")
+def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage as the foundry keeps it, with small images under the names of a release's."""
+    crane = gobuild.build(store, "crane").folder / "bin" / "crane"
+    return pull_storage.fill(tmp_path_factory.mktemp("foundry"), crane=crane, registry=registry_binary)
 
 
 _LINES = [name for name in gobuild.modules() if name == "containerd" or name.startswith("containerd-")]

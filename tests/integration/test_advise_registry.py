@@ -26,10 +26,7 @@ UPSTREAM = "ghcr.io/kubeflow/spark-operator/controller:2.5.2"
 COPY = "copy the image: harness registry copy"
 
 
-@pytest.fixture(autouse=True)
-def _nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 @pytest.fixture

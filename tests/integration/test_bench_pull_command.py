@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +10,10 @@ import httpx
 import pytest
 from pushing import push_index
 
-from harness import settings
 from harness.bench import pull_peers
 from harness.bench.pull_contents import Contents, public_units
 from harness.bench.pull_images import CHANGED, Pulled, push_changed, push_probe
 from harness.bench.pull_site import Profile, Server, Site, Traffic, pulls_left, site, too_few
-from harness.bootstrap import tools
 from harness.errors import HarnessError, UnavailableError
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
@@ -28,11 +25,6 @@ from harness.registries.push import Transfer
 
 SIZE = 40_000
 AWAY = Profile(latency=0.0, rate=0)
-
-
-@pytest.fixture(scope="module")
-def crane() -> Path:
-    return tools.ensure(settings.load(environment=os.environ), ["crane"])["crane"].path
 
 
 @pytest.fixture
@@ -54,14 +46,14 @@ def here(registry_binary: Path, tmp_path: Path, images: tuple[Pulled, Pulled]) -
         yield made
 
 
-def pulled(crane: Path, site: Site, server: Server, image: Pulled, folder: Path) -> Traffic:
+def pulled(crane_binary: Path, site: Site, server: Server, image: Pulled, folder: Path) -> Traffic:
     """What a server had to do for one pull by crane."""
     assert server.mirror is not None
     assert server.traffic is not None
     before = server.traffic()
     address = server.mirror.url.split("://")[1]
     env = {"SSL_CERT_FILE": str(site.fronts[server.host].ca), "DOCKER_CONFIG": str(folder / "none")}
-    call([crane, "pull", "--insecure", image.on(address), folder / "image.tar"], timeout=60, env=env)
+    call([crane_binary, "pull", "--insecure", image.on(address), folder / "image.tar"], timeout=60, env=env)
     return server.traffic().since(before)
 
 
@@ -77,23 +69,23 @@ def test_a_changed_image_shares_all_layers_but_the_last(images: tuple[Pulled, Pu
 
 
 def test_the_logs_tell_what_a_pull_costs_on_each_way(
-    crane: Path, here: Site, images: tuple[Pulled, Pulled], tmp_path: Path
+    crane_binary: Path, here: Site, images: tuple[Pulled, Pulled], tmp_path: Path
 ) -> None:
     probe, _ = images
     for host in ("ghcr.io", "docker.io"):
-        direct = pulled(crane, here, here.direct(host), probe, tmp_path)
+        direct = pulled(crane_binary, here, here.direct(host), probe, tmp_path)
         assert probe.size <= direct.bytes < probe.size + 5000
         assert direct.requests >= 7
 
         before = here.upstream(host)
-        mirrored = pulled(crane, here, here.mirrored(host), probe, tmp_path)
+        mirrored = pulled(crane_binary, here, here.mirrored(host), probe, tmp_path)
         assert probe.size <= mirrored.bytes < probe.size + 5000
         assert here.upstream(host) == before
 
         with here.cache(host) as cache:
-            first = pulled(crane, here, cache, probe, tmp_path)
+            first = pulled(crane_binary, here, cache, probe, tmp_path)
             fetched = here.upstream(host).since(before)
-            again = pulled(crane, here, cache, probe, tmp_path)
+            again = pulled(crane_binary, here, cache, probe, tmp_path)
             checked = here.upstream(host).since(before).since(fetched)
         assert first.bytes >= probe.size
         assert again.bytes >= probe.size
@@ -103,11 +95,11 @@ def test_the_logs_tell_what_a_pull_costs_on_each_way(
 
 
 def test_a_stand_in_is_as_far_away_as_its_profile_says(
-    crane: Path, registry_binary: Path, images: tuple[Pulled, Pulled], tmp_path: Path
+    crane_binary: Path, registry_binary: Path, images: tuple[Pulled, Pulled], tmp_path: Path
 ) -> None:
     away = Profile(latency=0.2, rate=100_000)
     with site(registry_binary, tmp_path, tmp_path / "storage", "127.0.0.2", away) as made:
-        (peer,) = (it for it in pull_peers.peers(crane) if it.name == "crane pull")
+        (peer,) = (it for it in pull_peers.peers(crane_binary) if it.name == "crane pull")
         assert peer.pull is not None
         seconds = peer.pull(made.fronts["ghcr.io"], images[0], tmp_path)
         faults = [str(it) for it in made.fronts["docker.io"].faults()]
@@ -160,10 +152,10 @@ def test_what_a_public_registry_has_is_measured_by_its_own_name(
     assert list(why) == [f"the public {away}"]
 
 
-def test_a_peer_that_is_not_there_says_so(crane: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_is_not_there_says_so(crane_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    by_name = {it.name: it for it in pull_peers.peers(crane)}
+    by_name = {it.name: it for it in pull_peers.peers(crane_binary)}
     skopeo = by_name["skopeo copy"]
     assert (skopeo.pull, skopeo.why) == (None, "skopeo is not on PATH; Debian has it: apt-get install skopeo")
 

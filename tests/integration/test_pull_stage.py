@@ -10,11 +10,9 @@ from typing import get_args
 import httpx
 import pytest
 from fronts import browser
-from pull_storage import SPARK, fill
+from pull_storage import SPARK
 from pydantic import SecretStr
 
-from harness.foundry import gobuild
-from harness.foundry.store import Store
 from harness.images.credentials import Credentials
 from harness.images.mirrors import MirrorMap
 from harness.matrix import catalogue as catalogues
@@ -24,12 +22,6 @@ from harness.stories.registries import storage as stored
 from harness.stories.registries import tokens
 from harness.stories.registries.catalogue import How
 from harness.stories.registries.own_registries import GHCR, HUB, READ, ClusterRegistries, RegistrySetup
-
-
-@pytest.fixture(scope="module")
-def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    crane = gobuild.build(store, "crane").folder / "bin" / "crane"
-    return fill(tmp_path_factory.mktemp("foundry"), crane=crane, registry=registry_binary)
 
 
 @pytest.fixture

@@ -12,10 +12,7 @@ from pathlib import Path
 
 import pytest
 from bare_node import BareNode
-from pull_storage import fill
 
-from harness.foundry import gobuild
-from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.kube import pull_messages
@@ -31,12 +28,6 @@ from harness.waiting import until
 
 _ROWS = catalogue.load()
 _USER = "driver"
-
-
-@pytest.fixture(scope="module")
-def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    crane = gobuild.build(store, "crane").folder / "bin" / "crane"
-    return fill(tmp_path_factory.mktemp("foundry"), crane=crane, registry=registry_binary)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import socket
 import ssl
 import time
@@ -17,8 +16,6 @@ import httpx
 import pytest
 from fronts import Crane, browser
 
-from harness import settings
-from harness.bootstrap import tools
 from harness.errors import DiskError, HostError, RegistryError
 from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
@@ -26,11 +23,6 @@ from harness.registries.front.profile import Limits, profile
 from harness.registries.front.server import Front
 
 SENTINEL = "ghp_SENTINELsentinelSENTINELsentinel0123"
-
-
-@pytest.fixture(scope="session")
-def crane_binary() -> Path:
-    return tools.ensure(settings.load(environment=os.environ), ["crane"])["crane"].path
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,6 @@ from pathlib import Path
 import pytest
 from fronts import Crane
 
-from harness import settings
-from harness.bootstrap import tools
 from harness.cleanup import engine
 from harness.errors import EngineError
 from harness.evidence.ledger import NAME_PREFIX, new_run_id, short_run_id
@@ -26,11 +23,6 @@ from harness.registries.front.server import Front
 @pytest.fixture
 def run_id() -> str:
     return new_run_id()
-
-
-@pytest.fixture
-def crane_binary() -> Path:
-    return tools.ensure(settings.load(environment=os.environ), ["crane"])["crane"].path
 
 
 @pytest.fixture

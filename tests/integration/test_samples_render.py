@@ -84,8 +84,8 @@ def test_a_sample_is_in_the_namespace_with_the_image_and_a_name_that_the_operato
 
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_a_sample_is_marked_as_one_so_that_it_can_be_cleared_away(context: ScenarioContext, sample: str) -> None:
-    for manifest in samples.render(context, sample):
-        assert manifest["metadata"]["labels"]["app.kubernetes.io/part-of"] == "spark-samples"
+    marks = [it["metadata"]["labels"]["app.kubernetes.io/part-of"] for it in samples.render(context, sample)]
+    assert set(marks) == {"spark-samples"}
 
 
 def test_what_was_rendered_stays_in_the_cells_folder(context: ScenarioContext) -> None:

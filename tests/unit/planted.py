@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import base64
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 SECRET = "Xq7Tnp4Lw0RbMz"
 
 _ENCODED = base64.b64encode(f"me:{SECRET}".encode()).decode()
@@ -39,3 +42,12 @@ DOCUMENTS = (
 """Those that take several lines."""
 
 ALL = "\n".join((*LINES, *DOCUMENTS))
+
+
+def private_key() -> str:
+    """A real key, made here."""
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode()
+    )

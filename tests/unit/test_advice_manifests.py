@@ -58,10 +58,7 @@ helmCharts:
 """
 
 
-@pytest.fixture(autouse=True)
-def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def advised(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> dict[str, Any]:

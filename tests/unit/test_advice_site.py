@@ -27,11 +27,7 @@ from harness.sites import folder
 SECRET = "/api/v1/namespaces/spark/secrets/sh.helm.release.v1.my-op.v3"
 
 
-@pytest.fixture(autouse=True)
-def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def advised(

@@ -20,10 +20,7 @@ other: {replicas: 2}
 MANIFEST = "apiVersion: x/v1\nkind: X\nspec: {values: {webhook: {enable: true}, sparkOperator: {image: {tag: v1}}}}\n"
 
 
-@pytest.fixture(autouse=True)
-def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def steps(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *more: str) -> list[str]:

@@ -41,10 +41,7 @@ spark: {jobNamespaces: [etl, ml]}
 """
 
 
-@pytest.fixture(autouse=True)
-def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def asked(capsys: pytest.CaptureFixture[str], *more: str, origin: str = "2.1.1") -> dict[str, Any]:

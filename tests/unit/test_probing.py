@@ -6,6 +6,7 @@ The API server is a stand-in; what a kubelet does with the change shows in how s
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from fake_kube import FakeKube, fake_kube
 
 from harness import waiting
+from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 from harness.releases import probing
@@ -54,7 +56,7 @@ def test_only_pods_that_run_and_are_not_ready_are_probed_again(tmp_path: Path, m
         kube.put("pods", pod("starting", "waiting", ready=False))
         kube.put("pods", pod("another", "running", ready=False, labels={"app": "another"}))
         with probing.hastened(cluster_of(kube, tmp_path), "spark-operator", SELECTOR):
-            waiting.until(lambda: annotation(kube, "late") == str(probing._LIMIT), what="the last probe", timeout=10)
+            waiting.until(lambda: annotation(kube, "late") == str(probing._LIMIT), what="the last probe", timeout=60)
         assert not any(annotation(kube, it) for it in ("ready", "starting", "another"))
 
 
@@ -62,5 +64,13 @@ def test_an_api_server_that_is_away_is_left_to_whoever_waits(tmp_path: Path, mon
     monkeypatch.setattr(probing, "_SECONDS", 0.01)
     with fake_kube() as kube:
         cluster = cluster_of(kube, tmp_path)
+    asked = threading.Event()
+
+    def asking(*call: Any, **options: Any) -> Any:
+        asked.set()
+        return listed(*call, **options)
+
+    monkeypatch.setattr(probing, "listed", asking)
+    # An exception that ends a thread fails the test.
     with probing.hastened(cluster, "spark-operator", SELECTOR):
-        pass
+        assert asked.wait(20)

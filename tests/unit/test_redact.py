@@ -10,23 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from planted import private_key
 
 from harness.redaction.redactor import MASK, Redactor
 
 SECRET = "hunter2horse"
 ENCODED = base64.b64encode(SECRET.encode()).decode()
 JWT = "eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJl-_x"
-
-
-def private_key() -> str:
-    """A real key, made here."""
-    return (
-        ec.generate_private_key(ec.SECP256R1())
-        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        .decode()
-    )
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 import redaction_shapes as corpus
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.core.secrets_collection import SecretsCollection
 from detect_secrets.settings import default_settings, transient_settings
+from planted import private_key
 
 from harness.redaction import secret_yaml
 from harness.redaction.redactor import MASK, Redactor
@@ -193,19 +192,11 @@ def test_a_secret_is_known_by_its_form(text: str) -> None:
     assert secret[12:] not in redacted
 
 
-def _key() -> str:
-    return (
-        ec.generate_private_key(ec.SECP256R1())
-        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        .decode()
-    )
-
-
 def _evidence() -> str:
     """Evidence as clusters give it, with secrets of the forms that scanners look for."""
     digest = "4f3a9c6b1d2e8f70a1b2c3d4e5f60718293a4b5c6d7e8f901a2b3c4d5e6f7081"
     account = base64.b64encode(bytes(range(7, 71))).decode()
-    encoded = base64.b64encode(_key().encode()).decode()
+    encoded = base64.b64encode(private_key().encode()).decode()
     pod = {
         "kind": "Pod",
         "metadata": {"uid": "0b0e9c5e-3a53-4d8e-9a0c-1f2e3d4c5b6a", "annotations": {"checksum/secret": digest}},
@@ -230,7 +221,7 @@ def _evidence() -> str:
             f"AccountName=acme;AccountKey={account};EndpointSuffix=core.windows.net",
             "[bootstrap-token] Using token: abcdef.0123456789abcdef",
             "users:\n- name: kind\n  user:\n    client-key-data: " + encoded,
-            _key(),
+            private_key(),
             'level=info msg="login" slack=xoxb-' + "123456789012-123456789012-a1B2c3D4e5F6g7H8i9J0k1L2",
             "api_key = 'sk_live_" + "a1B2c3D4e5F6g7H8i9J0k1L2'",
             "npm: //npm.example.com/:_authToken=npm_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",

@@ -23,12 +23,7 @@ from harness.rehearsal.folder import README
 from harness.run import setup
 from harness.sites import folder as sites
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def planned(site: Path, *words: str) -> tuple[int, Path]:

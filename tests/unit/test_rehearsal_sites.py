@@ -18,12 +18,7 @@ from harness.commands import run
 from harness.rehearsal.folder import README
 from harness.report.writer import ReportWriter
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def rehearse(site: Path, *words: str) -> int:

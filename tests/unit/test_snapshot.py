@@ -33,11 +33,7 @@ from harness.sites.model import SCHEMA
 FORBIDDEN: Answer = (403, json.dumps({"kind": "Status", "message": "may not"}))
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
-    monkeypatch.delenv("KUBECONFIG", raising=False)
+pytestmark = pytest.mark.usefixtures("own_folders")
 
 
 def snap(tmp_path: Path, *more: str, **served: Any) -> tuple[int, Path]:
