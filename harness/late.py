@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from kubernetes import client, config, watch
     from kubernetes import stream as streams
+    from kubernetes.config import kube_config
     from kubernetes.utils import quantity as quantities
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "filelock",
     "httpx",
     "jwt",
+    "kube_config",
     "load",
     "module",
     "psutil",
@@ -68,6 +70,7 @@ if not TYPE_CHECKING:
     filelock = _Module("filelock")
     httpx = _Module("httpx")
     jwt = _Module("jwt")
+    kube_config = _Module("kubernetes.config.kube_config")
     psutil = _Module("psutil")
     quantities = _Module("kubernetes.utils.quantity")
     streams = _Module("kubernetes.stream")

@@ -17,7 +17,8 @@ from urllib.parse import urlencode, urlsplit
 from harness.errors import ApiError, ApiServerAway, UsageError
 from harness.images.proxy_addresses import with_scheme, without_login
 from harness.images.references import is_loopback
-from harness.late import client, config, urllib3
+from harness.kube import loading
+from harness.late import client, urllib3
 
 API_SECONDS = 30.0
 """How long a request may take that does not say otherwise. An API server waits up to ten seconds for each webhook."""
@@ -93,12 +94,10 @@ def connect(
     """A client for one thread, by a kubeconfig (None: where kubectl looks) and a context of it (None: the current one).
 
     Whatever it creates outside of namespaces, and namespaces themselves, get the labels `marks`. Raises
-    ConfigException for a kubeconfig that cannot be used.
+    ConfigException for a kubeconfig that cannot be used, and UsageError for a login plugin that gives no login.
     """
     configuration = client.Configuration()
-    config.load_kube_config(  # type: ignore[no-untyped-call]
-        config_file=str(kubeconfig) if kubeconfig else None, context=context, client_configuration=configuration
-    )
+    loading.from_file(configuration, kubeconfig, context)
     made = client_for(configuration)
     made.marks = marks  # type: ignore[attr-defined]
     return made

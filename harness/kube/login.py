@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import yaml
 
 from harness.errors import ApiError, ApiServerAway, ClusterError, UsageError
 from harness.home import expanded
+from harness.kube import exec_login, loading
 from harness.kube.api import client_for, get
 from harness.late import client, config, x509
 from harness.untrusted import check_yaml
@@ -56,7 +56,9 @@ def access(kubeconfig: str, context: str) -> Access:
     found, first = _merged(shown)
     name = context or first
     user = _user(found, name, shown)
-    _require_plugin(user, name)
+    plugin = user.get("exec")
+    if isinstance(plugin, dict):
+        exec_login.require(plugin, name)
     chosen = next(it for it in found["contexts"] if it["name"] == name)
     inner = chosen.get("context") or {}
     own = {
@@ -122,19 +124,11 @@ def logged_in(found: Access) -> Iterator[client.ApiClient]:
     configuration = client.Configuration()
     try:
         with _quiet():
-            config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
-                _with_token(found), context=name, client_configuration=configuration
-            )
+            loading.from_document(configuration, _with_token(found), name)
     except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as unusable:
         raise UsageError(
             f"the context {name} cannot be used: {unusable}", "kubectl config view --minify shows it"
         ) from unusable
-    plugin = _plugin(found)
-    if plugin and not (configuration.api_key or configuration.cert_file):
-        raise UsageError(
-            f"the login plugin {plugin} of context {name} gave no login",
-            f"run it by itself, or try `kubectl --context {name} version`",
-        )
     with client_for(configuration) as api:
         _prove(api, found)
         yield api
@@ -165,13 +159,6 @@ def _with_file(entry: Mapping[str, Any], context: str) -> dict[str, Any]:
     if not token:
         raise UsageError(f"the token file of context {context} is empty: {file}", "log in again as you do for kubectl")
     return {**entry, "user": {**{key: it for key, it in user.items() if key != "tokenFile"}, "token": token}}
-
-
-def _plugin(found: Access) -> str:
-    """The program that gives the login; empty where it is in the kubeconfig."""
-    for it in found.kubeconfig["users"]:
-        return str(((it.get("user") or {}).get("exec") or {}).get("command") or "")
-    return ""
 
 
 def _prove(api: client.ApiClient, found: Access) -> None:
@@ -297,19 +284,6 @@ def _user(found: Mapping[str, Any], name: str, shown: str) -> dict[str, Any]:
     users = {it["name"]: it.get("user") or {} for it in found["users"]}
     user = users.get(contexts[name].get("user"), {})
     return user if isinstance(user, dict) else {}
-
-
-def _require_plugin(user: Mapping[str, Any], name: str) -> None:
-    plugin = user.get("exec")
-    if not isinstance(plugin, dict):
-        return
-    command = str(plugin.get("command") or "")
-    if not shutil.which(command):
-        hint = str(plugin.get("installHint") or "").strip().splitlines()
-        raise UsageError(
-            f"the login plugin {command} of context {name} is not installed",
-            hint[0] if hint else f"install {command}, so that `kubectl --context {name} version` works",
-        )
 
 
 @contextmanager
