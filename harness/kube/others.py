@@ -18,35 +18,87 @@ _OPERATORS = "sparkoperator.k8s.io"
 # k8s.io/apiserver, pkg/admission/plugin/webhook; the quotation marks may be those of JSON within a text. Each name has
 # at least three parts.
 _WEBHOOK = re.compile(r'(?:admission webhook|failed calling webhook) \\*"(?P<name>[^".\\]+\.[^".\\]+\.[^"\\]+)\\*"')
+# Gatekeeper names its constraints in brackets (pkg/webhook/policy.go), Kyverno its policies in lines of their own
+# (pkg/webhooks/utils/block.go).
+_POLICY = re.compile(
+    r"denied the request: \[(?P<gatekeeper>[\w.-]{1,200})\]"
+    r"|due to the following policies(?:\s|\\+n){0,20}(?P<kyverno>[\w./-]{1,200}):"
+)
+# kubernetes, plugin/pkg/admission/security/podsecurity; `would violate` is only a warning.
+_POD_SECURITY = re.compile(r'violates PodSecurity \\*"(?P<name>[^"\\]{1,100})\\*"')
 _OTHERS = {
     # k8s.io/apiserver, pkg/admission/plugin/policy/validating; pkg/quota; kubernetes, plugin/pkg/admission/limitranger.
     "the ValidatingAdmissionPolicy": re.compile(r"ValidatingAdmissionPolicy '(?P<name>[^']+)' with binding"),
-    "the ResourceQuota": re.compile(r"exceeded quota: (?P<name>[\w.-]+)"),
-    "a LimitRange with": re.compile(r"(?P<name>(?:max|min)imum [\w./-]+ usage per (?:Pod|Container)) is"),
+    "the ResourceQuota": re.compile(r"(?:exceeded|failed) quota: (?P<name>[\w.-]+)"),
+    "a LimitRange with": re.compile(
+        r"(?P<name>(?:(?:max|min)imum [\w./-]+ usage|[\w./-]+ max limit to request ratio) per (?:Pod|Container)) is"
+    ),
+    # openshift/apiserver-library-go, pkg/securitycontextconstraints/sccadmission; those that may be used say why not.
+    "the SecurityContextConstraints": re.compile(
+        r"unable to validate against any (?:security context constraint|pod security policy)"
+        r"(?:.{0,2000}?provider \\*\"?(?P<name>[\w.-]{1,200})\\*\"?: \.)?"
+    ),
+    "the Pod Security Standard": _POD_SECURITY,
 }
+_STEPS = {
+    "the webhook": "ask its owner what it wants of pods, or to except the run's namespaces from it: "
+    "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+    "the ValidatingAdmissionPolicy": "ask its owner what it wants of pods, or to except the run's namespaces from it: "
+    "kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings",
+    "the ResourceQuota": "have the run's namespaces given more room: kubectl get resourcequotas -A",
+    "a LimitRange with": "have the run's namespaces excepted from it: kubectl get limitranges -A",
+    "the SecurityContextConstraints": "let the service accounts of the run's namespaces use one that lets the pods "
+    "pass: oc adm policy add-scc-to-group SCC system:serviceaccounts:NAMESPACE",
+    "the Pod Security Standard": "have the run's namespaces excepted from it: it is the default of the API server "
+    "(AdmissionConfiguration), or whatever sets pod-security.kubernetes.io/enforce on new namespaces",
+}
+_MOST = 3
+_LONGEST = 2_000
 
 
-def word(message: str) -> str:
-    """Whose admission refused, or could not be asked, in words; empty where it is nobody's, or the operator's own."""
+def word(message: str, *, promised: bool = False) -> str:
+    """Whose admission refused, or could not be asked, in words; empty where it is nobody's, or the operator's own.
+
+    Where Pod Security is `promised`, since the environment is there to try it, pods that do not keep to it are the
+    release's own.
+    """
+    return _who(message, promised)[1]
+
+
+def in_log(log: str) -> list[str]:
+    """The last lines of a driver's log in which the admission of others refuses a pod that it asked for."""
+    lines = (it.strip()[:_LONGEST] for it in log.splitlines() if "forbidden" in it or "denied" in it)
+    return list(dict.fromkeys(it for it in lines if word(it)))[-_MOST:]
+
+
+def _who(message: str, promised: bool) -> tuple[str, str]:
+    """The kind of what refused, and what it is called; both empty for none."""
     webhooks = [it["name"] for it in _WEBHOOK.finditer(message)]
     if any(it.endswith(_OPERATORS) for it in webhooks):
-        return ""
+        return "", ""
     if webhooks:
-        return f"the webhook {webhooks[0]}"
-    found = ((what, pattern.search(message)) for what, pattern in _OTHERS.items())
-    return next((f"{what} {match['name']}" for what, match in found if match), "")
+        policy = _POLICY.search(message)
+        by = f" (policy {policy['gatekeeper'] or policy['kyverno']})" if policy else ""
+        return "the webhook", f"the webhook {webhooks[0]}{by}"
+    for what, pattern in _OTHERS.items():
+        found = None if promised and pattern is _POD_SECURITY else pattern.search(message)
+        if found:
+            return what, f"{what} {found['name'] or ''}".rstrip()
+    return "", ""
 
 
-def judged(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings; one that failed with the word of somebody else's admission is an error."""
-    return [_judged(it) for it in findings]
+def judged(findings: Iterable[Finding], *, promised: bool = False) -> list[Finding]:
+    """The findings; one that failed with the word of somebody else's admission is an error. `promised` as of `word`."""
+    return [_judged(it, promised) for it in findings]
 
 
-def _judged(finding: Finding) -> Finding:
+def _judged(finding: Finding, promised: bool) -> Finding:
     if finding.verdict is not Verdict.FAILED:
         return finding
-    who = word(f"{finding.message} {json.dumps(finding.evidence, default=str)}")
+    kind, who = _who(f"{finding.message} {json.dumps(finding.evidence, default=str)}", promised)
     if not who:
         return finding
-    told = f"{who} of this cluster stood in the way, which proves nothing about the release: {finding.message}"
+    said, _, _ = finding.message.partition("\n  next: ")
+    told = f"{who} of this cluster stood in the way, which proves nothing about the release: {said}"
+    told += f"\n  next: {_STEPS[kind]}"
     return errored(finding.check, told, **finding.evidence).model_copy(update={"decides": finding.decides})

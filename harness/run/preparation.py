@@ -174,7 +174,8 @@ class Preparation:
             prepared=bool(self._ground.applied),
         )
         mine = [it for it in known if it.check == INSTALLED]
-        return others.judged(expectation.judge([found], mine, cell.scenario.base))[0]
+        of_release = expectation.judge([found], mine, cell.scenario.base)
+        return others.judged(of_release, promised=self._environment.restricted)[0]
 
     def _early(self, first: ReleaseOnPath) -> EarlyInstall | None:
         """The install while the cluster is being made, where nobody can tell the difference.

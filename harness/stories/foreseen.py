@@ -35,7 +35,8 @@ def judged(
     found = list(findings)
     if any(it.check == INSTALLED for it in known):
         found.append(passed(INSTALLED, f"release {cell.path.releases[0]} was installed"))
-    return others.judged(expectation.judge(found, known, cell.scenario.base, rows=rows))
+    of_release = expectation.judge(found, known, cell.scenario.base, rows=rows)
+    return others.judged(of_release, promised=cell.environment.restricted)
 
 
 def foreseen(run: RunContext, on: PreparedCluster, cell: Cell) -> list[Known]:

@@ -21,6 +21,22 @@ POLICY = (
 )
 QUOTA = 'pods "pi-driver" is forbidden: exceeded quota: team, requested: requests.cpu=1, used: requests.cpu=8'
 RANGE = "is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi"
+RATIO = "is forbidden: memory max limit to request ratio per Container is 1, but provided ratio is 2.0"
+KYVERNO_NAMES = (
+    'admission webhook "validate.kyverno.svc-fail" denied the request: \n\n'
+    "resource Pod/pi/pi-driver was blocked due to the following policies \n\n"
+    "disallow-host-path:\n  host-path: 'validation error: HostPath volumes are forbidden.'"
+)
+POD_SECURITY = (
+    'pods "pi-driver" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false '
+    '(container "spark-kubernetes-driver" must set securityContext.allowPrivilegeEscalation=false), unrestricted '
+    'capabilities (container "spark-kubernetes-driver" must set securityContext.capabilities.drop=["ALL"])'
+)
+CONSTRAINT = (
+    'pods "pi-driver" is forbidden: unable to validate against any security context constraint: '
+    '[provider "anyuid": Forbidden: not usable by user or serviceaccount, provider restricted-v2: '
+    ".containers[0].runAsUser: Invalid value: 185: must be in the ranges: [1000680000, 1000689999]]"
+)
 OWN = "validate-sparkoperator-k8s-io-v1beta2-sparkapplication.sparkoperator.k8s.io"
 OWN_DENIES = f'admission webhook "{OWN}" denied the request: no'
 OWN_AWAY = f'failed calling webhook "{OWN}": EOF'
@@ -30,10 +46,19 @@ OWN_AWAY = f'failed calling webhook "{OWN}": EOF'
     ("said", "who"),
     [
         (KYVERNO, "the webhook validate.kyverno.svc-fail"),
-        (GATEKEEPER, "the webhook validation.gatekeeper.sh"),
+        (GATEKEEPER, "the webhook validation.gatekeeper.sh (policy repos)"),
+        (KYVERNO_NAMES, "the webhook validate.kyverno.svc-fail (policy disallow-host-path)"),
+        (json.dumps({"message": KYVERNO_NAMES}), "the webhook validate.kyverno.svc-fail (policy disallow-host-path)"),
+        (POD_SECURITY, "the Pod Security Standard restricted:latest"),
+        (json.dumps({"error": POD_SECURITY}), "the Pod Security Standard restricted:latest"),
+        (POD_SECURITY.replace("violates", "would violate"), ""),
+        (CONSTRAINT, "the SecurityContextConstraints restricted-v2"),
+        ("unable to validate against any security context constraint: []", "the SecurityContextConstraints"),
+        ("failed quota: team: must specify limits.cpu for: spark", "the ResourceQuota team"),
         (json.dumps({"message": AWAY}), "the webhook mutate.kyverno.svc-fail"),
         (POLICY, "the ValidatingAdmissionPolicy images"),
         (QUOTA, "the ResourceQuota team"),
+        (RATIO, "a LimitRange with memory max limit to request ratio per Container"),
         (RANGE, "a LimitRange with maximum memory usage per Container"),
         (OWN_DENIES, ""),
         (json.dumps({"message": OWN_AWAY}), ""),
@@ -56,6 +81,35 @@ def test_what_others_refused_is_an_error_and_all_else_stays() -> None:
     assert (by_message.verdict, by_evidence.verdict) == (Verdict.ERROR, Verdict.ERROR)
     assert by_message.message.startswith("the webhook validate.kyverno.svc-fail of this cluster stood in the way")
     assert by_evidence.evidence == {"error": QUOTA}
+
+
+@pytest.mark.parametrize(
+    "said", [KYVERNO_NAMES, GATEKEEPER, POLICY, QUOTA, RANGE, CONSTRAINT, POD_SECURITY], ids=lambda it: it[-20:]
+)
+def test_who_refused_is_named_with_the_next_step(said: str) -> None:
+    (found,) = others.judged([failed("states", "expected COMPLETED, saw FAILED\n  next: wait longer", error=said)])
+    first, _, step = found.message.partition("\n  next: ")
+    assert found.verdict is Verdict.ERROR
+    assert "of this cluster stood in the way" in first
+    assert "expected COMPLETED, saw FAILED" in first
+    assert "kubectl get" in step or "oc adm" in step or "excepted" in step
+    assert "wait longer" not in found.message
+
+
+def test_pods_that_do_not_keep_to_what_the_environment_promises_are_the_releases_fault() -> None:
+    own, another = failed("installed", POD_SECURITY), failed("states", GATEKEEPER)
+    kept, judged = others.judged([own, another], promised=True)
+    assert kept == own
+    assert judged.verdict is Verdict.ERROR
+
+
+def test_a_log_tells_of_pods_that_others_refused() -> None:
+    line = (
+        f"26/12/01 10:00:00 WARN ExecutorPodsSnapshotsStoreImpl: Message: {POD_SECURITY.replace('driver', 'exec-1')}."
+    )
+    log = f"26/12/01 INFO starts\n{line}\n{line}\nsecrets is forbidden: User x cannot list\nends"
+    assert others.in_log(log) == [line]
+    assert others.in_log("access denied\nforbidden fruit") == []
 
 
 @pytest.mark.parametrize(
