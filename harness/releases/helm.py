@@ -285,6 +285,7 @@ def _run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @functools.cache
 def version_of(binary: str) -> semver.Version:
+    """The version of a Helm program, asked for once. Raises ToolError for one older than 3, and as `process.call`."""
     said = process.call([binary, "version", "--template", "{{ .Version }}"], timeout=_LOCAL_SECONDS, env=NEUTRAL).stdout
     try:
         version = semver.Version.parse(said.strip().removeprefix("v"), optional_minor_and_patch=True)
@@ -296,6 +297,7 @@ def version_of(binary: str) -> semver.Version:
 
 
 def explained(argv: Sequence[str], stderr: str) -> ReleaseError | ClusterError:
+    """The error for what a Helm command printed when it failed: of the release, or of a cluster that is away."""
     said, whole = causes.told(stderr), causes.without_noise(stderr)
     doing = " ".join(["helm", *_leading_words(argv)])
     if re.search(r"release: not found", whole):

@@ -201,6 +201,7 @@ def _refused_pods(api: client.ApiClient, namespace: str, deployments: Sequence[D
 
 
 def pods_of(api: client.ApiClient, namespace: str) -> list[Pod]:
+    """All pods of a namespace. Raises ApiError."""
     items = listed(client.CoreV1Api(api).list_namespaced_pod, namespace)
     return [reading.pod(item) for item in items]
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accounts of applications, and job namespaces, are the user's; what their values leave to others is brought along.
 
-Helm and the API are stand-ins here; tests/integration/test_users_values_real_chart.py renders the release's own chart.
+Helm and the API are stand-ins here; tests/integration/test_helm.py renders the release's own chart.
 """
 
 from __future__ import annotations
