@@ -15,34 +15,36 @@ from harness import late
 _SLOW = {"aiohttp", "cryptography", "httpx", "kubernetes", "pyhelm3", "requests", "urllib3"}
 _PROGRAM = """
 import contextlib, io, json, sys
-{act}
-print(json.dumps(sorted(sys.modules)))
+
+loaded = []
+for act in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(act)
+    loaded.append(sorted(sys.modules))
+print(json.dumps(loaded))
 """
-_MATRIX = "from harness.cli import main\nwith contextlib.redirect_stdout(io.StringIO()): main(['matrix', '--json'])"
+_MATRIX = "from harness.cli import main; main(['matrix', '--json'])"
+_BEGINNING = "import harness.plugin"
+_COLLECTION = "from harness.cli import main; main(['run', '--tag', 'smoke', '--collect-only', '-q'])"
 
 
-def loaded_by(act: str) -> set[str]:
-    """The modules that a process has after this; one of its own, since this one has loaded them long ago."""
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM.format(act=act)], capture_output=True, text=True, timeout=60, check=True
-    )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+def loaded_by(*acts: str) -> list[set[str]]:
+    """The modules that a process has after each; one of its own, since this one has loaded them long ago."""
+    argv = [sys.executable, "-c", _PROGRAM, json.dumps(acts)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True)
+    return [set(it) for it in json.loads(done.stdout)]
 
 
 def packages(modules: Iterable[str]) -> set[str]:
     return {name.partition(".")[0] for name in modules}
 
 
-def test_slow_libraries_are_left_alone_at_the_beginning_of_a_run() -> None:
-    assert not _SLOW & packages(loaded_by("import harness.plugin"))
+def test_what_is_slow_or_makes_a_scenario_happen_is_left_alone_until_a_run_needs_it() -> None:
+    listed, begun, collected = loaded_by(_MATRIX, _BEGINNING, _COLLECTION)
 
-
-def test_slow_libraries_and_what_makes_a_scenario_happen_are_left_alone_by_a_list_of_them() -> None:
-    loaded = loaded_by(_MATRIX)
-
-    assert not _SLOW & packages(loaded)
-    assert "harness.stories.failures.scenarios.hook_fails" in loaded
-    assert not loaded & {
+    assert not _SLOW & packages(listed)
+    assert "harness.stories.failures.scenarios.hook_fails" in listed
+    assert not listed & {
         "harness.checks.operator",
         "harness.install_checks",
         "harness.registries.local",
@@ -56,12 +58,13 @@ def test_slow_libraries_and_what_makes_a_scenario_happen_are_left_alone_by_a_lis
         "harness.upgrades.recorder",
     }
 
+    assert "harness.plugin" not in listed
+    assert "harness.plugin" in begun
+    assert not _SLOW & packages(begun)
 
-def test_plugins_of_pytest_that_no_run_uses_are_left_alone() -> None:
-    loaded = loaded_by("from harness.cli import main\nmain(['run', '--tag', 'smoke', '--collect-only', '-q'])")
-
-    assert "harness.plugin" in loaded
-    assert not loaded & {"anyio", "pykube", "pytest_kind", "requests"}
+    # Plugins of pytest that no run uses.
+    assert "xdist" in packages(collected - begun)
+    assert not collected & {"anyio", "pykube", "pytest_kind", "requests"}
 
 
 def test_a_late_module_is_the_module() -> None:
@@ -73,4 +76,5 @@ def test_a_late_module_is_the_module() -> None:
 
 
 def test_modules_are_loaded_before_they_are_used() -> None:
-    assert "kubernetes" in loaded_by("from harness import late\nlate.load('kubernetes.config')")
+    (loaded,) = loaded_by("from harness import late; late.load('kubernetes.config')")
+    assert "kubernetes" in loaded

@@ -44,18 +44,19 @@ def called(environment: dict[str, str], *words: str) -> subprocess.CompletedProc
     return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, cwd=PROJECT_ROOT)
 
 
-def test_its_scenarios_are_selected_and_expected(environment: dict[str, str]) -> None:
-    done = called(
-        environment, *("-m", "harness.cli", "matrix", "--json"), *("--env", "kind-1.34"), *("--scenario", "sixth-*"),
-        *("--path", "upgrade-2.4.0-2.5.2+crds=apply"),
-    )  # fmt: skip
+_BOTH = "import json, sys; from harness import cli; sys.exit([cli.main(it) for it in json.loads(sys.argv[1])])"
+
+
+def test_its_scenarios_are_selected_for_their_paths_alone(environment: dict[str, str]) -> None:
+    # fmt: off
+    selected = ["matrix", "--json", "--env", "kind-1.34", "--scenario", "sixth-*",
+                "--path", "upgrade-2.4.0-2.5.2+crds=apply"]
+    # fmt: on
+    of_another_path = ["matrix", "--cell", "kind-1.34/install-2.5.2/sixth-holds"]
+    done = called(environment, "-c", _BOTH, json.dumps([selected, of_another_path]))
     assert [cell["id"] for cell in json.loads(done.stdout)] == [f"{PATH}/{name}" for name in SCENARIOS]
-
-
-def test_they_are_for_their_paths_alone(environment: dict[str, str]) -> None:
-    done = called(environment, "-m", "harness.cli", "matrix", "--cell", "kind-1.34/install-2.5.2/sixth-holds")
-    assert done.returncode == 2
     assert "sixth-holds runs on paths of kind upgrade" in done.stderr
+    assert done.stderr.splitlines()[-1] == "[0, 2]"
 
 
 def test_they_are_planned_run_judged_and_reported(environment: dict[str, str], tmp_path: Path) -> None:
