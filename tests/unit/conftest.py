@@ -30,7 +30,9 @@ def only_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remains, "_all_processes", own)
 
 
-@pytest.fixture(autouse=True)
-def idle_host(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def idle_host() -> Iterator[None]:
     """Let no test's verdict depend on what else this machine is busy with."""
-    monkeypatch.setattr(psutil, "getloadavg", lambda: (0.5, 0.5, 0.5))
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(psutil, "getloadavg", lambda: (0.5, 0.5, 0.5))
+        yield
