@@ -236,7 +236,7 @@ def test_a_login_plugin_that_fails_is_named(tmp_path: Path, capsys: pytest.Captu
     plugin = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}}
     file = login(tmp_path, plugin, "http://127.0.0.1:9")
     assert cli.main(["snapshot", "--kubeconfig", str(file), "-o", str(tmp_path / "site")]) == 2
-    assert "gave no login" in capsys.readouterr().err
+    assert "the login plugin false of context mine exited with status 1" in capsys.readouterr().err
 
 
 def test_a_cluster_that_does_not_answer_is_one_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
