@@ -34,7 +34,7 @@ from their_cluster import (
     unchanged,
 )
 
-from harness.kube.api import connect, listed, send
+from harness.kube.api import connect, get, listed, send
 from harness.late import client
 from harness.process import RUN_VARIABLE
 
@@ -82,6 +82,18 @@ def test_an_install_passes_and_leaves_everything_as_found(theirs: Theirs, tmp_pa
     assert "left as found:" in ran.said
     assert "made for the run: namespaces spark-operator, spark-pi, operator-checks" in ran.said
     assert f"--context {theirs.context}" in cell.repro
+
+
+def test_on_three_nodes_beside_a_users_operator_too(mirrors: Mirrors, tmp_path: Path) -> None:
+    with kind_cluster(tmp_path / "cluster", mirrors, like="kind-1.34-3n") as theirs:
+        with connect(theirs.kubeconfig) as api:
+            assert len(get(api, "/api/v1/nodes")["items"]) == 3
+        with users_operator(theirs), unchanged(theirs):
+            before = pods(theirs)
+            ran = run(theirs, tmp_path, *CELL, "--yes", "--beside")
+            assert ran.end() == 0, ran.said
+            assert verdicts(ran) == {"spark-pi": "passed"}
+            assert pods(theirs) == before
 
 
 def test_without_a_yes_nothing_is_changed(theirs: Theirs, tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ def unchanged(theirs: Theirs) -> Iterator[None]:
 
 
 @contextmanager
-def kind_cluster(folder: Path, mirrors: Mirrors) -> Iterator[Theirs]:
-    """A kind cluster as anybody makes it, whose nodes have no images of the operator."""
-    environment = CATALOGUE.environment("kind-1.34")
+def kind_cluster(folder: Path, mirrors: Mirrors, *, like: str = "kind-1.34") -> Iterator[Theirs]:
+    """A kind cluster as anybody makes it, whose nodes have no images of the operator; `like` is an environment."""
+    environment = CATALOGUE.environment(like)
     found = tools.ensure(SETTINGS, ["kind", "helm", "kubectl"], [environment.minor])
     kind = Kind(ProviderTools(programs={name: it.path for name, it in found.items()}))
     run_id = new_run_id()
@@ -106,6 +106,7 @@ def kind_cluster(folder: Path, mirrors: Mirrors) -> Iterator[Theirs]:
                 network=name,
                 mirrors=MirrorMap(mirrors={host: it.mirror("reader") for host, it in mirrors.fronts.items()}),
                 folder=folder,
+                nodes=environment.nodes,
             )
         )
         yield Theirs(
