@@ -167,7 +167,7 @@ def _without_runs(basis: Basis, origin: End, target: End, found: Advice, plan: P
     if crds is None or answer is Answer.NOT_SAFE:
         # What was tried by the project is not all that can be done.
         answer, crds = answer_of([*states, *_by_catalogue(basis.known, origin, target, {it for it, _ in states})])
-        why += [_catalogued(crds), *_near(basis.whole, origin.name, target.name)] if crds else []
+        why += [_catalogued(crds), *_near(basis, origin, target)] if crds else []
     if crds is None:
         return found.model_copy(update={"why": (*found.why, *why), "answer": answer})
     notes = {it.text: it for it in map(_note, _races(basis.known, origin, target, crds))}.values()
@@ -251,12 +251,18 @@ def _measured(row: Result) -> Iterator[Sentence]:
         yield Sentence(text=text, origin="run of the project", where=row.where)
 
 
-def _near(shipped: Sequence[Result], origin: str, target: str) -> list[Sentence]:
-    """The result whose ends are nearest to the edge's, with the same target if there is one."""
-    rows = [row for row in shipped if row.parsed.releases[1] == target]
+def _near(basis: Basis, origin: End, target: End) -> list[Sentence]:
+    """The result whose ends are nearest to the edge's, with the same target if there is one.
+
+    Of several, it is one that began in the registry of this edge, and one whose digest is recorded.
+    """
+    rows = [row for row in basis.whole if row.parsed.releases[1] == target.name]
+    home = origin.release.registry if origin.release else ""
 
     def distance(row: Result) -> tuple[int, ...]:
-        return tuple(abs(a - b) for a, b in zip(numbers(row.parsed.releases[0]), numbers(origin), strict=True))
+        first = row.parsed.releases[0]
+        apart = (abs(a - b) for a, b in zip(numbers(first), numbers(origin.name), strict=True))
+        return *apart, int(basis.known.release(first).registry != home), int(not row.digest)
 
     if not rows:
         return []

@@ -106,7 +106,14 @@ def test_a_tool_is_told_what_it_does_with_crds(
 def test_the_nearest_run_is_named_for_an_edge_without_one(capsys: pytest.CaptureFixture[str]) -> None:
     said = [it["text"] for it in asked(capsys)["why"]]
     assert said[0].endswith("this edge itself has no recorded run")
-    assert said[1].startswith("the nearest edge with a run is 2.2.1 → 2.5.2:")
+    # Both began on Docker Hub.
+    assert said[1].startswith("the nearest edge with a run is 2.2.1@docker.io → 2.5.2:")
+
+
+def test_the_edge_of_this_project_has_a_run_with_its_digest(capsys: pytest.CaptureFixture[str]) -> None:
+    (own,) = asked(capsys, origin="2.2.1@docker.io")["why"]
+    assert own["origin"] == "run of the project"
+    assert "digest sha256:" in own["where"]
 
 
 def test_what_was_shown_here_counts_more_than_what_is_shipped() -> None:
