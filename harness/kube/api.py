@@ -47,7 +47,24 @@ def _client_class() -> type[client.ApiClient]:
             if self.marks and method == "POST":
                 body = _marked(body, urlsplit(url).path, self.marks)
             with api_errors(f"{method} {urlsplit(url).path}"):
-                return super().call_api(method, url, header_params, body, post_params, timeout)
+                answer = super().call_api(method, url, header_params, body, post_params, timeout)
+                if answer.status != HTTPStatus.UNAUTHORIZED or not self._login_again():
+                    return answer
+                answer.read()  # type: ignore[no-untyped-call]
+                headers = {**(header_params or {}), **self._authorization()}
+                return super().call_api(method, url, headers, body, post_params, timeout)
+
+        def _login_again(self) -> bool:
+            before = self.configuration.cert_file
+            if not loading.login_again(self.configuration):
+                return False
+            if self.configuration.cert_file != before:
+                self.rest_client = type(self.rest_client)(self.configuration)
+            return True
+
+        def _authorization(self) -> dict[str, str]:
+            found = self.configuration.auth_settings().get("BearerToken")
+            return {found["key"]: str(found["value"])} if found else {}
 
         def _call_with_legacy_options(self, request: Any, *arguments: Any, **more: Any) -> Any:
             # The library's step between each generated method and call_api: it reads the answer and judges its status.

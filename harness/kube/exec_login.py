@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import causes, process
-from harness.errors import CommandTimeout, ToolError, UsageError
+from harness.errors import ApiServerAway, CommandTimeout, ToolError, UsageError
 
 PLUGIN_SECONDS = 60.0
 """How long a plugin may take: it asks a service for a token, and must not wait for somebody."""
@@ -35,6 +36,9 @@ _OF_CLUSTER = (
 _KEPT = timedelta(seconds=60)
 # A request may take this long from here to the API server.
 _EARLY = timedelta(seconds=30)
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_AGAIN_SECONDS = 30.0
+"""A plugin whose logins are refused is asked for another one no more often than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,30 +51,80 @@ class Login:
     until: datetime | None = None
 
 
-_kept: dict[str, tuple[Login, datetime]] = {}
-_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+@dataclass
+class _Asked:
+    """What became of one question to a plugin: the last login, and the last error. `lock` is for changing it.
+
+    `at` and `again_at` are when it failed, and when it was last asked since a login was refused (time.monotonic).
+    """
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    given: Login | None = None
+    fresh_until: datetime = _NEVER
+    error: UsageError | None = None
+    at: float = 0.0
+    again_at: float = -_AGAIN_SECONDS
+
+    def is_due(self, refused: Login | None) -> bool:
+        """Whether another login is wanted than that which was given last."""
+        if self.fresh_until <= datetime.now(UTC):
+            return True
+        if refused is None or refused != self.given or time.monotonic() - self.again_at < _AGAIN_SECONDS:
+            return False
+        self.again_at = time.monotonic()
+        return True
+
+    def run(self, plugin: _Plugin) -> Login:
+        """Ask, and remember what came of it."""
+        try:
+            made = plugin.run()
+        except UsageError as error:
+            self.error, self.at = error, time.monotonic()
+            raise
+        now = datetime.now(UTC)
+        # What holds for less than a minute is used for half of that time.
+        holds = max(made.until - now - _EARLY, (made.until - now) / 2) if made.until else _KEPT
+        self.given, self.fresh_until = made, now + holds
+        return made
+
+
+_asked: defaultdict[str, _Asked] = defaultdict(_Asked)
 _guard = threading.Lock()
 
 
-def login(entry: Mapping[str, Any], cluster: Mapping[str, Any], *, context: str, folder: Path | None = None) -> Login:
+def login(
+    entry: Mapping[str, Any],
+    cluster: Mapping[str, Any],
+    *,
+    context: str,
+    folder: Path | None = None,
+    refused: Login | None = None,
+) -> Login:
     """The login that the plugin of a kubeconfig's user gives; one that still holds is not asked for again.
 
     `entry` is the user's `exec`, `cluster` the cluster's entry, and `folder` that of the kubeconfig, from which paths
-    are. Safe to use from several threads. Raises UsageError for a plugin that gives no login.
+    are. `refused` is a login that the API server does not take any more, in the place of which another one is wanted.
+    Safe to use from several threads. Raises UsageError for a plugin that gives no login, and ApiServerAway for one that
+    gave some before: that may pass, as an API server that is away may come back.
     """
     plugin = _Plugin(entry, cluster, context, folder)
-    asked = plugin.asked()
     with _guard:
-        lock = _locks[asked]
-    with lock:
-        kept = _kept.get(asked)
-        if kept is None or kept[1] <= datetime.now(UTC):
-            made = plugin.run()
-            now = datetime.now(UTC)
-            # What holds for less than a minute is used for half of that time.
-            holds = max(made.until - now - _EARLY, (made.until - now) / 2) if made.until else _KEPT
-            kept = _kept[asked] = (made, now + holds)
-        return kept[0]
+        asked = _asked[plugin.asked()]
+    began = time.monotonic()
+    with asked.lock:
+        if asked.given and not asked.is_due(refused):
+            return asked.given
+        try:
+            if asked.error and asked.at >= began:
+                # Those who waited for an answer meanwhile do not wait as long again, each of them.
+                raise asked.error
+            return asked.run(plugin)
+        except UsageError as error:
+            if asked.given is None:
+                raise
+            if asked.given != refused and (asked.given.until or _NEVER) > datetime.now(UTC):
+                return asked.given
+            raise ApiServerAway(error.message, error.next_step, reason=error.message) from error
 
 
 def require(entry: Mapping[str, Any], context: str) -> None:
@@ -104,16 +158,21 @@ class _Plugin:
 
     def require(self) -> None:
         """Raise UsageError where the program is not there."""
-        path = self._env.get("PATH")
+        self._program()
+
+    def _program(self) -> str:
+        """Its path. A PATH of `env` is for the plugin itself: Go looks for a program in that of its own process."""
         if not self._command:
             raise self._error("has no command", "kubectl config view --minify shows it")
-        if not shutil.which(self._command, path=path):
+        found = shutil.which(self._command)
+        if not found:
             hint = " ".join(str(self._entry.get("installHint") or "").split())
             raise self._error("is not installed", hint or f"install it, so that {self._by_hand} works")
+        return found
 
     def run(self) -> Login:
         """Run it, and read what it prints."""
-        self.require()
+        program = self._program()
         if not self._version:
             raise self._error("has no apiVersion", "kubectl config view --minify shows it")
         if self._entry.get("interactiveMode") == "Always":
@@ -122,7 +181,7 @@ class _Plugin:
                 "take a context whose login needs no answers, such as one with a token",
             )
         try:
-            done = process.call([self._command, *self._arguments], timeout=PLUGIN_SECONDS, env=self._env, check=False)
+            done = process.call([program, *self._arguments], timeout=PLUGIN_SECONDS, env=self._env, check=False)
         except CommandTimeout as late:
             raise self._error(
                 f"did not answer within {PLUGIN_SECONDS:.0f} s{_said(late.stderr)}",

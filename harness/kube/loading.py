@@ -10,6 +10,8 @@ from typing import Any, cast
 from harness.kube import exec_login
 from harness.late import client, config, kube_config
 
+_AGAIN = "login_again"
+
 
 @cache
 def _loader_class() -> Any:
@@ -19,17 +21,40 @@ def _loader_class() -> Any:
     """
 
     class Loader(kube_config.KubeConfigLoader):
+        given: exec_login.Login | None = None
+
         def _load_from_exec_plugin(self) -> bool:
             if not self._user or "exec" not in self._user:
                 return False
-            base = self._get_base_path(cast("Any", self._cluster).path)  # type: ignore[no-untyped-call]
-            cluster, chosen = cast("Any", self._cluster), cast("Any", self._current_context)
-            found = exec_login.login(
-                self._user["exec"].value,
-                cluster.value,
-                context=str(chosen["name"]),
-                folder=Path(base) if base else None,
-            )
+            self._take(self._ask(None))
+            return True
+
+        def again(self, configuration: client.Configuration) -> bool:
+            """Take another login than the one that was refused; whether there is one."""
+            if self.given is None:
+                return False
+            found = self._ask(self.given)
+            if found == self.given:
+                return False
+            self._take(found)
+            self._set_config(configuration)  # type: ignore[no-untyped-call]
+            return True
+
+        def _ask(self, refused: exec_login.Login | None) -> exec_login.Login:
+            user, cluster = cast("Any", self._user), cast("Any", self._cluster)
+            told = dict(cluster.value)
+            if authority := told.get("certificate-authority"):
+                told["certificate-authority"] = str(self._folder(cluster) / str(authority))
+            context = str(cast("Any", self._current_context)["name"])
+            folder = self._folder(user)
+            return exec_login.login(user["exec"].value, told, context=context, folder=folder, refused=refused)
+
+        def _folder(self, node: Any) -> Path:
+            """Where the file is that an entry is from: of several kubeconfigs, each may have a part of a context."""
+            return Path(self._get_base_path(node.path))  # type: ignore[no-untyped-call]
+
+        def _take(self, found: exec_login.Login) -> None:
+            self.given = found
             if found.token:
                 self.token = f"Bearer {found.token}"
             if found.certificate:
@@ -38,7 +63,6 @@ def _loader_class() -> Any:
             self.__dict__.pop("expiry", None)
             if found.until:
                 self.expiry = found.until
-            return True
 
         def _file(self, pem: str) -> str:
             made = kube_config.FileOrData(  # type: ignore[no-untyped-call]
@@ -69,3 +93,15 @@ def from_document(configuration: client.Configuration, document: dict[str, Any],
 def _load(configuration: client.Configuration, document: Any, context: str | None, **more: Any) -> None:
     made = _loader_class()(config_dict=document, config_base_path=None, active_context=context, **more)
     made.load_and_set(configuration)
+    # A function, so that copies of the configuration are none of the loader.
+    setattr(configuration, _AGAIN, lambda asking: made.again(asking))
+
+
+def login_again(configuration: client.Configuration) -> bool:
+    """Have a client log in anew, since the API server does not take its login any more: tokens are withdrawn, and some
+    do not say until when they hold. Whether its plugin gave another login; False without a plugin.
+
+    Raises ApiServerAway for a plugin that gives none.
+    """
+    again = getattr(configuration, _AGAIN, None)
+    return bool(again and again(configuration))

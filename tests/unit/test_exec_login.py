@@ -6,9 +6,10 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ import yaml
 from fake_api_server import api_server
 
 from harness import children
-from harness.errors import UsageError
-from harness.kube import exec_login
-from harness.kube.api import connect
+from harness.errors import ApiError, ApiServerAway, UsageError
+from harness.kube import exec_login, loading
+from harness.kube.api import connect, get, listed
 from harness.kube.login import access, logged_in
+from harness.late import client
 
 _V1 = "client.authentication.k8s.io/v1"
 
@@ -200,3 +202,173 @@ def test_an_interruption_ends_a_plugin_with_its_children(plugin: Plugin) -> None
     asking.join(10)
     assert "exited with status" in str(errors[0])
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+class Guarded:
+    """An API server that lists nothing to those who have a token that it takes, over real HTTP."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.asked: list[str] = []
+
+
+@pytest.fixture
+def guarded(plugin: Plugin) -> Iterator[Guarded]:
+    state = Guarded()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            token = str(self.headers["Authorization"]).removeprefix("Bearer ")
+            state.asked.append(token)
+            status, body = (200, b'{"items": []}') if token in state.taken else (401, b"{}")
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        document = yaml.safe_load(plugin.kubeconfig.read_text())
+        document["clusters"][0]["cluster"]["server"] = f"http://127.0.0.1:{server.server_port}"
+        plugin.kubeconfig.write_text(yaml.safe_dump(document))
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _pods(api: client.ApiClient) -> Any:
+    return listed(client.CoreV1Api(api).list_namespaced_pod, "it")
+
+
+def _apis(api: client.ApiClient) -> Any:
+    return get(api, "/apis")["items"]
+
+
+@pytest.mark.parametrize("ask", [_pods, _apis], ids=["call", "path"])
+@pytest.mark.parametrize("until", [{}, {"expirationTimestamp": "2099-01-01T00:00:00Z"}], ids=["no-end", "holds"])
+def test_a_login_that_the_server_no_longer_takes_is_asked_for_again(
+    plugin: Plugin, guarded: Guarded, ask: Callable[[client.ApiClient], Any], until: dict[str, str]
+) -> None:
+    plugin.gives(token="first", **until)
+    guarded.taken = {"first"}
+    one, another = connect(plugin.kubeconfig), connect(plugin.kubeconfig)
+    assert ask(one) == []
+    program = plugin.folder / "plugin"
+    program.write_text(program.read_text().replace("first", "second"))
+    guarded.taken = {"second"}
+    assert ask(one) == ask(one) == ask(another) == []
+    assert guarded.asked == ["first", "first", "second", "second", "first", "second"]
+    assert plugin.runs == 2
+
+
+def test_a_plugin_whose_logins_are_all_refused_is_not_run_for_each_request(plugin: Plugin, guarded: Guarded) -> None:
+    plugin.gives(token="useless")
+    api = connect(plugin.kubeconfig)
+    for _ in range(3):
+        with pytest.raises(ApiError) as refused:
+            _pods(api)
+        assert refused.value.status == 401
+    assert plugin.runs == 2
+    assert guarded.asked == ["useless"] * 3
+
+
+def test_a_client_certificate_is_changed_when_it_is_refused(plugin: Plugin, guarded: Guarded) -> None:
+    plugin.gives(clientCertificateData="-----BEGIN CERTIFICATE-----\n1\n", clientKeyData="key")
+    api = connect(plugin.kubeconfig)
+    program = plugin.folder / "plugin"
+    program.write_text(program.read_text().replace("1\\n", "2\\n"))
+    with pytest.raises(ApiError):
+        _pods(api)
+    pool = api.rest_client.pool_manager.connection_pool_kw
+    assert Path(pool["cert_file"]).read_text() == "-----BEGIN CERTIFICATE-----\n2\n"
+    assert len(guarded.asked) == 2
+
+
+def test_a_plugin_that_fails_later_is_an_api_server_that_is_away(plugin: Plugin, guarded: Guarded) -> None:
+    plugin.gives(token="first", expirationTimestamp=_in(seconds=2))
+    guarded.taken = {"first", "second"}
+    api = connect(plugin.kubeconfig)
+    program = plugin.folder / "plugin"
+    fine = program.read_text()
+    program.write_text("#!/bin/sh\necho 'Error: no route to the login service' >&2; exit 1\n")
+    time.sleep(2)
+    with pytest.raises(ApiServerAway, match=r"plugin .* exited with status 1: .*no route") as away:
+        _pods(api)
+    assert "log in again" in away.value.next_step
+    with pytest.raises(ApiServerAway, match="exited with status 1"):
+        connect(plugin.kubeconfig)
+    # It may come back.
+    program.write_text(fine.replace("first", "second").replace(_in()[:10], "2099-01-01"))
+    assert _pods(api) == []
+    assert guarded.asked == ["second"]
+
+
+def test_a_login_that_still_holds_is_used_where_the_plugin_fails(plugin: Plugin) -> None:
+    plugin.gives(token="first", expirationTimestamp=_in(seconds=20))
+    api = connect(plugin.kubeconfig)
+    (plugin.folder / "plugin").write_text(f"#!/bin/sh\necho x >> {plugin.folder}/runs; exit 1\n")
+    time.sleep(0.1)
+    for asked in exec_login._asked.values():
+        asked.fresh_until = datetime.now(UTC)
+    assert api.configuration.auth_settings()["BearerToken"]["value"] == "Bearer first"
+    assert plugin.runs == 2
+
+
+def test_clients_that_wait_for_one_plugin_do_not_wait_for_another_one_each(
+    plugin: Plugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exec_login, "PLUGIN_SECONDS", 1.0)
+    plugin.says("exec sleep 60")
+
+    def tried(_: int) -> str:
+        with pytest.raises(UsageError) as error:
+            plugin.token()
+        return error.value.message
+
+    with ThreadPoolExecutor(4) as pool:
+        told = set(pool.map(tried, range(4)))
+    assert len(told) == 1
+    assert "did not answer within 1 s" in told.pop()
+    assert plugin.runs == 1
+
+
+def test_a_path_of_the_plugins_own_is_not_where_it_is_looked_for(
+    plugin: Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin.gives(token="found")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setenv("PATH", str(plugin.folder), prepend=":")
+    document = yaml.safe_load(plugin.kubeconfig.read_text())
+    document["users"][0]["user"]["exec"] |= {
+        "command": "plugin",
+        "env": [{"name": "PATH", "value": f"{tmp_path}/elsewhere:/usr/bin:/bin"}],
+    }
+    plugin.kubeconfig.write_text(yaml.safe_dump(document))
+    assert plugin.token() == "Bearer found"
+
+
+def test_of_joined_kubeconfigs_each_path_is_from_its_own(plugin: Plugin, tmp_path: Path) -> None:
+    answer = {"apiVersion": _V1, "kind": "ExecCredential", "status": {"token": "x"}}
+    plugin.says(
+        f'printf "%s" "$KUBERNETES_EXEC_INFO" > {plugin.folder}/info\necho \'{json.dumps(answer)}\'',
+        command="./plugin",
+        provideClusterInfo=True,
+    )
+    document = yaml.safe_load(plugin.kubeconfig.read_text())
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "ca").write_text("x")
+    document["clusters"][0]["cluster"]["certificate-authority"] = "ca"
+    (there / "config").write_text(yaml.safe_dump({"clusters": document.pop("clusters")}))
+    plugin.kubeconfig.write_text(yaml.safe_dump(document))
+    configuration = client.Configuration()
+    loading.from_file(configuration, Path(f"{there}/config:{plugin.kubeconfig}"), "fake")
+    assert configuration.api_key["BearerToken"] == "Bearer x"
+    assert json.loads((plugin.folder / "info").read_text())["spec"]["cluster"]["certificate-authority-data"] == "eA=="
