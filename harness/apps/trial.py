@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from harness.apps import applications, claims
+from harness.apps import applications, claims, refusals
 from harness.apps.context import ScenarioContext
 from harness.apps.leftovers import check_nothing_left, there_before
-from harness.apps.logs import pod_log
 from harness.apps.objects import Objects, Refused
-from harness.apps.pods import SparkPod, by_role
 from harness.errors import ApiError, WaitTimeout
-from harness.kube import others
-from harness.kube.api import listed
 from harness.kube.interruptions import finding_of
 from harness.verdicts import Finding, Verdict, errored, failed
 from harness.waiting import Cancelled
@@ -61,18 +57,6 @@ def _guarded(ctx: ScenarioContext, steps: Steps) -> Iterator[Finding]:
         yield finding_of("ran-to-its-end", error)
 
 
-def _refused(ctx: ScenarioContext, objects: Objects, pods: Sequence[SparkPod]) -> list[str]:
-    """What the admission of others said of pods that are not there: executors, of which the driver's log tells alone,
-    and servers, of which the operator's does. Raises ApiError.
-    """
-    drivers = [it.name for it in by_role(pods, "driver") if it.phase == "Running"]
-    of_drivers = [line for it in drivers for line in others.in_log(pod_log(objects.core, ctx.namespace, it))]
-    operators = [it["metadata"]["name"] for it in listed(objects.core.list_namespaced_pod, ctx.operator_namespace)]
-    logs = (pod_log(objects.core, ctx.operator_namespace, it) for it in operators)
-    of_operators = [line for log in logs for line in others.in_log(log) if ctx.namespace in line]
-    return list(dict.fromkeys((*of_drivers, *of_operators)))
-
-
 def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:
     """What a timeout means: nothing about the product when the API server does not answer."""
     try:
@@ -83,7 +67,9 @@ def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:
             "pods": [claims.facts(pod) for pod in pods],
             "events": [f"{event.about} {event.reason}: {event.message}" for event in objects.events()[-15:]],
         }
-        if refused := _refused(ctx, objects, pods):
+        of_executors = refusals.of_executors(objects.core, ctx.namespace, pods)
+        of_servers = refusals.of_servers(objects.core, ctx.namespace, ctx.operator_namespace)
+        if refused := list(dict.fromkeys((*of_executors, *of_servers))):
             evidence["refused"] = refused
             message = f"{message}; {refused[-1]}"
         return applications.late(objects, "in-time", WaitTimeout(message, late.next_step), **evidence)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why drivers failed: of one, the operator tells nothing but its exit status, and its log says the rest."""
+"""Why drivers failed, or got no executors: the operator tells at most an exit status, and their logs say the rest."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from harness.apps import refusals
 from harness.apps.logs import driver_cause
 from harness.apps.states import State
+from harness.errors import ApiError
 from harness.upgrades.workload_seen import ApplicationSeen
 
 
 def heard(seen: Iterable[ApplicationSeen], core: Any) -> tuple[ApplicationSeen, ...]:
-    """The applications; each that FAILED with the cause in the log of its last driver, through a CoreV1Api.
+    """The applications; each that FAILED with the cause in the log of its last driver, through a CoreV1Api, and each
+    that is RUNNING without executors with what the admission of others said of them.
 
     Where there is no such log any more, or the API server does not answer, a reason has to do without.
     """
@@ -21,6 +24,15 @@ def heard(seen: Iterable[ApplicationSeen], core: Any) -> tuple[ApplicationSeen, 
 
 
 def _heard(app: ApplicationSeen, core: Any) -> ApplicationSeen:
+    if app.state is State.RUNNING and app.drivers and not app.executors:
+        return replace(app, driver_said=_refused(app, core))
     if app.state is not State.FAILED or not app.drivers or app.drivers[-1].succeeded:
         return app
     return replace(app, driver_said=driver_cause(core, app.namespace, app.drivers[-1].name))
+
+
+def _refused(app: ApplicationSeen, core: Any) -> str:
+    try:
+        return next(reversed(refusals.of_executors(core, app.namespace, app.drivers[-1:])), "")
+    except ApiError:
+        return ""

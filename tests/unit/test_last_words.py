@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from path_samples import S, application, driver, look, path
+from pod_samples import spark_pod
 
 from harness.checks import expectation
-from harness.errors import ApiError
+from harness.errors import ApiError, ApiServerAway
+from harness.kube import others
 from harness.matrix import catalogue
 from harness.stories.moves.scenarios import submissions
 from harness.upgrades.last_words import heard
 from harness.upgrades.workload_seen import ApplicationSeen, Part, When
-from harness.verdicts import Verdict
+from harness.verdicts import Verdict, failed
 
 LOG = b'Exception in thread "main" java.nio.file.AccessDeniedException: /opt/spark/work-dir/a.jar\n\tat a.B.c(B.java)\n'
 NEW = application(Part.NEW, look(20, S.FAILED), when=When.AFTER, pods=(driver(exit_status=1),))
@@ -24,15 +26,16 @@ NEW = application(Part.NEW, look(20, S.FAILED), when=When.AFTER, pods=(driver(ex
 class Core:
     """A CoreV1Api with one log, or one error."""
 
-    def __init__(self, error: ApiError | None = None) -> None:
+    def __init__(self, error: ApiError | None = None, log: bytes = LOG) -> None:
         self.asked: list[str] = []
+        self._log = log
         self._error = error
 
     def read_namespaced_pod_log(self, pod: str, namespace: str, **_: Any) -> SimpleNamespace:
         self.asked.append(f"{namespace}/{pod}")
         if self._error:
             raise self._error
-        return SimpleNamespace(data=LOG)
+        return SimpleNamespace(data=self._log)
 
 
 def test_a_driver_that_failed_says_why() -> None:
@@ -44,7 +47,7 @@ def test_a_driver_that_failed_says_why() -> None:
     "app",
     [
         application(Part.SMALL, look(20, S.COMPLETED)),
-        application(Part.SMALL, look(20, S.RUNNING), pods=(driver(exit_status=None),)),
+        application(Part.SMALL, look(20, S.RUNNING), pods=(driver(exit_status=None), spark_pod("executor"))),
         application(Part.SMALL, look(20, S.FAILED), pods=()),
         application(Part.SMALL, look(20, S.FAILED), pods=(driver(exit_status=0),)),
     ],
@@ -54,6 +57,16 @@ def test_others_are_not_asked(app: ApplicationSeen) -> None:
     core = Core()
     assert heard([app], core) == (app,)
     assert not core.asked
+
+
+def test_a_driver_that_runs_without_executors_says_who_refused_them() -> None:
+    said = 'Message: pods "it-exec-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+    mine = application(Part.NEW, look(20, S.RUNNING), when=When.AFTER, pods=(driver(exit_status=None),))
+    (app,) = heard([mine], Core(log=f"starts\n{said}\n".encode()))
+    assert said in app.outcome
+    (found,) = others.judged([failed("no-other-loss", f"it is {app.outcome}")])
+    assert found.verdict is Verdict.ERROR
+    assert heard([mine], Core(log=b"starts\n")) == heard([mine], Core(ApiServerAway("gone"))) == (mine,)
 
 
 @pytest.mark.parametrize("status", [0, 404, 500])

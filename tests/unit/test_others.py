@@ -54,7 +54,7 @@ OWN_AWAY = f'failed calling webhook "{OWN}": EOF'
         (POD_SECURITY.replace("violates", "would violate"), ""),
         (CONSTRAINT, "the SecurityContextConstraints restricted-v2"),
         ("unable to validate against any security context constraint: []", "the SecurityContextConstraints"),
-        ("failed quota: team: must specify limits.cpu for: spark", "the ResourceQuota team"),
+        ('pods "x" is forbidden: failed quota: team: must specify limits.cpu for: spark', "the ResourceQuota team"),
         (json.dumps({"message": AWAY}), "the webhook mutate.kyverno.svc-fail"),
         (POLICY, "the ValidatingAdmissionPolicy images"),
         (QUOTA, "the ResourceQuota team"),
@@ -63,6 +63,37 @@ OWN_AWAY = f'failed calling webhook "{OWN}": EOF'
         (OWN_DENIES, ""),
         (json.dumps({"message": OWN_AWAY}), ""),
         (f"{OWN_AWAY}; {KYVERNO}", ""),
+        # What follows is of other versions, and of what looks alike.
+        ("ValidatingAdmissionPolicy 'images' denied request: no such key: x", "the ValidatingAdmissionPolicy images"),
+        ("Validation failed for ValidatingAdmissionPolicy 'images' with binding 'all': failed expression: x", ""),
+        ("policy 'sidecars' with binding 'all' denied request: no such key: x", "the MutatingAdmissionPolicy sidecars"),
+        ('policy "sidecars" denied request: failed to configure policy', "the MutatingAdmissionPolicy sidecars"),
+        (
+            json.dumps({"message": 'policy "sidecars" denied request: failed to configure policy'}),
+            "the MutatingAdmissionPolicy sidecars",
+        ),
+        (
+            'admission webhook "vpol.validate.kyverno.svc-fail" denied the request: Policy tags failed: no tag',
+            "the webhook vpol.validate.kyverno.svc-fail (policy tags)",
+        ),
+        (GATEKEEPER.replace("[repos]", "[denied by repos]"), "the webhook validation.gatekeeper.sh (policy repos)"),
+        ('pods "x" is forbidden: status unknown for quota: team, resources: pods', "the ResourceQuota team"),
+        (
+            'pods "x" is forbidden: insufficient quota to match these scopes: [{PriorityClass In []}]',
+            "the ResourceQuota",
+        ),
+        (
+            "is forbidden: [maximum cpu usage per Container is 2, but limit is 4, maximum memory usage per Pod is 1Gi]",
+            "a LimitRange with maximum cpu usage per Container",
+        ),
+        (
+            'persistentvolumeclaims "x" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi',
+            "a LimitRange with maximum storage usage per PersistentVolumeClaim",
+        ),
+        ("the user jo has exceeded quota: daily-uploads", ""),
+        ("the maximum number usage per Pod is 3", ""),
+        ('pods is forbidden: User "system:serviceaccount:it:spark" cannot create resource "pods" in API group ""', ""),
+        ('SparkApplication "pi" is invalid: spec.driver.cores: Invalid value: 0', ""),
         ('admission webhook "mutate" denied the request: no such volume', ""),
         ("the driver exited with 1", ""),
     ],
@@ -110,6 +141,18 @@ def test_a_log_tells_of_pods_that_others_refused() -> None:
     log = f"26/12/01 INFO starts\n{line}\n{line}\nsecrets is forbidden: User x cannot list\nends"
     assert others.in_log(log) == [line]
     assert others.in_log("access denied\nforbidden fruit") == []
+
+
+def test_a_webhook_that_cannot_be_asked_has_another_next_step_than_one_that_denies() -> None:
+    away, denies = others.judged([failed("states", AWAY), failed("states", GATEKEEPER)])
+    assert "its pods are up" in away.message
+    assert "what it wants of pods" in denies.message
+
+
+def test_a_log_tells_of_webhooks_that_could_not_be_asked_and_of_policies_in_further_lines() -> None:
+    assert others.in_log(f"starts\n{AWAY}\nends") == [AWAY]
+    (found,) = others.in_log(f"Message: {KYVERNO_NAMES}\n. Received status\nends")
+    assert others.word(found) == "the webhook validate.kyverno.svc-fail (policy disallow-host-path)"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from advice_samples import CATALOGUE
 from fake_api_server import api_server
 
+from harness.apps import refusals
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import Objects
 from harness.apps.pods import LABEL_ROLE
@@ -95,6 +96,39 @@ def test_executors_that_nobody_refused_are_the_releases(tmp_path: Path) -> None:
     found = _judged(_waits_in_vain(tmp_path, _LOG.partition("26/12/01 10:00:01")[0]))
     assert found.verdict is Verdict.FAILED
     assert "refused" not in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("where", "is_mine"),
+    [
+        ('"SparkConnect": {"name":"x","namespace":"it"}', True),
+        ("it/pi", True),
+        ('"namespace":"it-2"', False),
+        ("its pods", False),
+        ("pods of spark-it", False),
+    ],
+)
+def test_of_the_operators_log_what_names_the_namespace_counts(tmp_path: Path, where: str, is_mine: bool) -> None:
+    log = f'ERROR reconciler failed {{{where}, "error": "{_POD_SECURITY.replace(chr(34), chr(92) + chr(34))}"}}'
+    objects: dict[str, list[Any]] = {"pods": [{**_DRIVER, "metadata": {"name": "operator", "namespace": "operator"}}]}
+    with api_server(tmp_path, objects, answers={"log": (200, log)}) as cluster:
+        core = Objects(cluster.api_client(), "it").core
+        assert bool(refusals.of_servers(core, "it", "operator")) is is_mine
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(403, Verdict.FAILED), (0, Verdict.ERROR)], ids=["rights", "away"])
+def test_logs_that_cannot_be_read_change_nothing(tmp_path: Path, status: int, verdict: Verdict) -> None:
+    """A right that a guest lacks says nothing; an API server that breaks off does."""
+
+    def steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+        raise WaitTimeout("the end of SparkApplication pi did not come within 1 s")
+        yield
+
+    objects: dict[str, list[Any]] = {"pods": [_DRIVER]}
+    answer = (status, '{"message": "pods is forbidden: User x cannot get pods/log"}') if status else (200, "", 10)
+    with api_server(tmp_path, objects, answers={"log": answer}) as cluster:
+        found = trial(_context(cluster, tmp_path, lambda _: objects.clear()), steps)[0]
+    assert found.verdict is verdict
 
 
 _FAILED_CREATE = (

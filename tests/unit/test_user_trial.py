@@ -14,11 +14,12 @@ from pod_samples import spark_pod
 from program_outputs import output
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, apps_of
 
-from harness.apps import logs
+from harness.apps import logs, refusals
 from harness.apps.applications import Course, parse
 from harness.apps.objects import Refused
 from harness.apps.pods import SparkPod
 from harness.errors import WaitTimeout
+from harness.kube import others
 from harness.kube.models import Event
 from harness.stories.user_apps import on_install
 from harness.verdicts import Finding, Verdict
@@ -194,6 +195,23 @@ def test_one_that_hangs_says_why_and_takes_nothing_from_the_others(run: Callable
     assert late.verdict is Verdict.UNAVAILABLE
     assert "etl of f0.yaml:1: pod etl-driver waits: FailedMount: MountVolume.SetUp failed" in late.message
     assert found["user-app other"].verdict is Verdict.PASSED
+
+
+def test_executors_that_a_quota_refuses_are_told_by_the_driver_of_their_application(
+    run: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Fake logs: there is no API server here that has one.
+    quota = 'pods "etl-exec-1" is forbidden: exceeded quota: team, requested: pods=1, used: pods=8, limited: pods=8'
+    said = {"etl-driver": f"starts\nMessage: {quota}.", "other-driver": "starts\nends"}
+    monkeypatch.setattr(refusals, "pod_log", lambda core, namespace, pod: said[pod])
+    server = Server(etl="late", other="late")
+    server.pods = [spark_pod(name=f"{it}-driver", application=it, uid=it) for it in ("etl", "other")]
+    found = run(server, PI, PI.replace("name: etl", "name: other"))
+    etl, other = others.judged([found["user-app etl"], found["user-app other"]])
+    assert etl.verdict is Verdict.ERROR
+    assert etl.message.startswith("the ResourceQuota team of this cluster stood in the way")
+    assert other.verdict is Verdict.FAILED
+    assert "quota" not in other.message
 
 
 def test_two_of_one_name_get_two_namespaces(run: Callable[..., dict[str, Finding]]) -> None:

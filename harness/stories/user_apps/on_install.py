@@ -12,8 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.apps import applications, logs, samples, users
-from harness.apps.applications import Course, follow, submitted
+from harness.apps import applications, logs, refusals, samples, users
+from harness.apps.applications import Course, follow, of, submitted
 from harness.apps.held_up import InVain, held_up
 from harness.apps.leftovers import check_nothing_left, there_before
 from harness.apps.moving import homes
@@ -115,7 +115,8 @@ def _late(objects: Objects, it: UserManifest, late: WaitTimeout, facts: Mapping[
         cause = held_up(objects, it.name)
         if cause is not None and cause.outside:
             return unavailable(check_of(it), f"{_title(it)}: {cause.words}; {late.message}", **facts)
-        why = f"{cause.words}; " if cause else ""
+        refused = refusals.of_executors(objects.core, objects.namespace, of(it.name, objects.spark_pods()))
+        why = "".join(f"{words}; " for words in (cause.words if cause else "", *refused[-1:]) if words)
         told = WaitTimeout(f"{_title(it)}: {why}{late.message}")
         return applications.late(objects, check_of(it), told, owner=it.name, **facts)
     except ApiError as away:
