@@ -217,7 +217,10 @@ def _tells(words: list[str], at: int) -> bool:
 _NO_VALUE = re.compile(
     r"""(?ix)
     \s* (?: true | false | read | write
-      | null | none | nil | ~ | yes | no | undefined | bool(?:ean)? | int(?:eger)? | string
+      | null | none | nil | ~ | yes | no | undefined | bool(?:ean)? | int(?:eger)?
+      # Spark's schemas, the last of which it cuts
+      | string(?:\ \.\.\.\ \d+\ more\ fields)?
+      | (?-i:(?:Binary|Boolean|Date|Double|Integer|Long|String|Timestamp)Type)(?:,(?:true|false))?
       | \(none\) | \{\} | \[\] | <<<
       | data\+omitted | \(sensitive(?:\ value)?\) | \(known\ after\ apply\) | \[(?:masked|hidden|filtered|omitted)\]
       | <[^<>]*>(?:\s.*)?

@@ -46,7 +46,9 @@ _BETWEEN = r"(?:[\s,;/]{1,100}[^{}<>]{0,80}?)?[\s,;]{0,20}"
 _WORD = r"""(?:"[^"\n]{1,2000}"|'[^'\n]{1,2000}'|\\+"[^"\\\n]{1,2000}\\+"|[^\s"'`,;{}\\]{1,2000}+)"""
 # `(*string)("x")`, as Go prints a pointer
 _POINTER = r"""(?:\(\*?[\w.]+\)\((?="))?"""
-_NAME_VALUE = re.compile(rf"{_NAME}{_BETWEEN}(?P<quotes>{QUOTE})?{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*{_POINTER}")
+_NAME_VALUE = re.compile(
+    rf"{_NAME}{_BETWEEN}(?P<quotes>{QUOTE})?(?P<field>{_VALUE})(?P<quote>{QUOTE})?(?P<sep>\s*[:=]\s*){_POINTER}"
+)
 # How Go prints an environment variable
 _IN_STRUCT = re.compile(r"[^{}\n]{1,200}?(?= ValueFrom:)")
 _VALUE_NAME = re.compile(rf"{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*(?P<value>{_WORD}){_BETWEEN}{QUOTE}?{_NAME}")
@@ -239,7 +241,9 @@ def _names_and_values(line: str) -> str:
             return None
         value = value_at(line, found.end())
         whole = _IN_STRUCT.match(line, value.start)
-        return Value(value.start, whole.end(), whole[0]) if whole and not value.quoted else value
+        if whole and not value.quoted:
+            return Value(value.start, whole.end(), whole[0])
+        return secret_entries.whole(line, found.start("field"), found["sep"], value)
 
     def before(found: re.Match[str]) -> Value | None:
         return value_at(line, found.start("value")) if is_secret(found["name"]) else None

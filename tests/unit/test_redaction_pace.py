@@ -15,13 +15,22 @@ _PREFIXES = (
     *("{partition=x, ", "{topic:x ", "map[topic:x ", "(partition,", "(kind,a ", "topic -> List(", "Some(", "Optional["),
     *("Map(kind -> x, ", "set a.b ", "set x.kind from y to ", "MyCredentials(", "MyCredentials('a", "; partition=a "),
     *('"SET a.kind=', "val topic: A[b] = ", "kind: a b", "kind|a", "(x.kind,a(b ", "password for ", "${env:", "=[("),
-    *("<name>x</name><value>", "machine x login x ", "| partition | a", "ENV x y ", "--topic x ", "a.b.kind  x"),
+    *(
+        "<name>x</name><value>",
+        "machine x login x ",
+        "| partition | a",
+        "{name=a, value=b ",
+        "{Name:a Value:b ",
+        "ENV x y ",
+        "--topic x ",
+        "a.b.kind  x",
+    ),
 )
 # A name, a value, many blanks and something behind them: what is trimmed must not be tried blank by blank.
 _BEGINNINGS = (
     *("password: str", "| password | str", "password | str", "a.secret.key s", "ENV PASSWORD s", "::add-mask::x"),
     *("--password", "key: a", "Authorization: x", "cookie: a", "password for a: x", "a.key -> x", "MyCredentials("),
-    *("(x.key,a(", "Map(x.key -> a", "password=a", "set a.key to", "{token:"),
+    *("(x.key,a(", "Map(x.key -> a", "password=a", "set a.key to", "{token:", "{name=A_KEY, value=s"),
 )
 
 
