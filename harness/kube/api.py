@@ -111,7 +111,7 @@ def connect(
     """A client for one thread, by a kubeconfig (None: where kubectl looks) and a context of it (None: the current one).
 
     Whatever it creates outside of namespaces, and namespaces themselves, get the labels `marks`. Raises
-    ConfigException for a kubeconfig that cannot be used, and UsageError for a login plugin that gives no login.
+    ConfigException for a kubeconfig that cannot be used, and UsageError for a login plugin or a token file without one.
     """
     configuration = client.Configuration()
     loading.from_file(configuration, kubeconfig, context)

@@ -124,7 +124,7 @@ def logged_in(found: Access) -> Iterator[client.ApiClient]:
     configuration = client.Configuration()
     try:
         with _quiet():
-            loading.from_document(configuration, _with_token(found), name)
+            loading.from_document(configuration, dict(found.kubeconfig), name)
     except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as unusable:
         raise UsageError(
             f"the context {name} cannot be used: {unusable}", "kubectl config view --minify shows it"
@@ -132,33 +132,6 @@ def logged_in(found: Access) -> Iterator[client.ApiClient]:
     with client_for(configuration) as api:
         _prove(api, found)
         yield api
-
-
-def _with_token(found: Access) -> dict[str, Any]:
-    """The kubeconfig with the token of its user's file, as it is now.
-
-    kubectl trims what is in the file, and prefers it to a `token` (client-go, transport/token_source.go); the library
-    takes the newline of an editor for a part of the token, and the file only where there is no `token`.
-    """
-    made = dict(found.kubeconfig)
-    made["users"] = [_with_file(it, found.context) for it in made["users"]]
-    return made
-
-
-def _with_file(entry: Mapping[str, Any], context: str) -> dict[str, Any]:
-    user = entry.get("user") or {}
-    file = user.get("tokenFile")
-    if not file:
-        return dict(entry)
-    try:
-        token = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise UsageError(
-            f"the token file of context {context} cannot be read: {unreadable}", f"kubectl --context {context} version"
-        ) from unreadable
-    if not token:
-        raise UsageError(f"the token file of context {context} is empty: {file}", "log in again as you do for kubectl")
-    return {**entry, "user": {**{key: it for key, it in user.items() if key != "tokenFile"}, "token": token}}
 
 
 def _prove(api: client.ApiClient, found: Access) -> None:

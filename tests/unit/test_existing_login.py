@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import yaml
 from fake_api_server import api_server
 
 from harness.errors import UsageError
+from harness.kube import loading
+from harness.kube.api import connect, get
 from harness.kube.login import access, logged_in
 
 
@@ -43,6 +46,37 @@ def test_a_token_file_without_a_token_is_told(tmp_path: Path, content: bytes | N
 
     with pytest.raises(UsageError, match=f"the token file of context fake {why}"):
         bearer(tmp_path, {"tokenFile": "token"})
+
+
+def test_the_clients_of_a_run_take_it_likewise_and_read_it_again_each_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    with api_server(tmp_path, {}) as cluster:
+        document = yaml.safe_load(cluster.kubeconfig.read_text())
+        document["users"][0]["user"] = {"tokenFile": "token", "token": "stale"}
+        cluster.kubeconfig.write_text(yaml.safe_dump(document))
+        api = connect(cluster.kubeconfig)
+
+        def sent() -> str:
+            (login,) = api.configuration.auth_settings().values()
+            return str(login["value"])
+
+        assert get(api, "/apis")["items"] == []
+        token.write_text("second\n")
+        assert sent() == "Bearer first"
+        assert loading.login_again(api.configuration)
+        assert not loading.login_again(api.configuration)
+        assert sent() == "Bearer second"
+        monkeypatch.setattr(loading, "_FILE_HOLDS", timedelta(0))
+        token.write_text("third\n")
+        loading.login_again(api.configuration)
+        token.write_text("fourth\n")
+        assert sent() == "Bearer fourth"
+        # While it is being written
+        token.unlink()
+        assert sent() == "Bearer fourth"
 
 
 def test_a_token_alone_is_taken_as_it_is(tmp_path: Path) -> None:
