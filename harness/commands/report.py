@@ -118,12 +118,12 @@ def _ship(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.report import ship, stored
 
     folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
-    source = parsed.source or f"run {folder.name}"
+    report = ship.kept(folder, parsed.source or f"run {folder.name}")
     if parsed.environments:
-        print(ship.toml(ship.path_rows(folder, source)), end="")
+        print(ship.toml(ship.path_rows(report)), end="")
         return 0
     usual = {name: it.spark for name, it in stories.scenarios().items() if it.sparks}
-    for name, text in ship.files(folder, source, usual).items():
+    for name, text in ship.files(report, usual).items():
         print(f"# charts/{name}\n{text}")
     return 0
 

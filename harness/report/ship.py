@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -33,34 +34,61 @@ _STATES: dict[State, Literal["clean", "race", "broken"]] = {
 _OUTCOMES = {Verdict.PASSED: "passed", Verdict.BROKEN_AS_KNOWN: "known", Verdict.FAILED: "broken"}
 
 
-def files(folder: Path, source: str, usual: Mapping[str, str]) -> dict[str, str]:
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A report that was read: its folder, its run, the digest of its results, and where it is kept."""
+
+    folder: Path
+    run: RunResult
+    digest: str
+    source: str
+
+    @property
+    def day(self) -> str:
+        """The day of the run, as rows have it."""
+        return f"{self.run.started:%Y-%m-%d}"
+
+
+def kept(folder: Path, source: str) -> Kept:
+    """Read the report in a folder; `source` says where it is kept. Raises UsageError for an unreadable one."""
+    file = folder / RESULTS
+    try:
+        digest = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+        return Kept(folder=folder, run=read(file), digest=digest, source=source)
+    except (OSError, ValueError) as unreadable:
+        raise UsageError(f"{file} cannot be read: {str(unreadable).splitlines()[0]}", "give a report's folder") from (
+            unreadable
+        )
+
+
+def files(report: Kept, usual: Mapping[str, str]) -> dict[str, str]:
     """Name of a file in charts/ → the rows of a report for it, as they are written there. `usual` as in `spark_rows`.
 
     A run may have upgrades and installs, so that its rows belong to several files. Raises UsageError where it has none.
     """
     found: dict[str, Sequence[Result | _OtherResult]] = {
-        "profile-results.toml": profile_rows(folder, source),
-        "spark-results.toml": spark_rows(folder, source, usual),
-        "results.toml": rows(folder, source),
+        "profile-results.toml": profile_rows(report),
+        "spark-results.toml": spark_rows(report, usual),
+        "results.toml": rows(report),
     }
     made = {name: toml(it) for name, it in found.items() if it}
     if not made:
         raise UsageError(
-            f"{folder} has no install with a verdict about a Spark version, and no upgrade of which every scenario has "
-            "a result",
+            f"{report.folder} has no install with a verdict about a Spark version, and no upgrade of which every "
+            "scenario has a result",
             f"run an upgrade with {', '.join(WATCHED)}",
         )
     return made
 
 
-def rows(folder: Path, source: str) -> list[Result]:
-    """A row for each upgrade of a report that was looked at in full. Raises UsageError for an unreadable report."""
-    run, digest = _read(folder)
+def rows(report: Kept) -> list[Result]:
+    """A row for each upgrade of a report that was looked at in full."""
+    run = report.run
     parsed = {it for cell in run.cells if (it := path_names.parse(cell.path)) and it.kind == "upgrade"}
     pairs = sorted({it.releases for it in parsed if len(it.releases) == 2 and _all_published(run, it)})
-    report = Report(folder=str(folder), run=run)
-    found = [it for pair in pairs for it in path_results([report], "upgrade", pair) if it.state in _STATES]
-    return [_row(it, source, f"{run.started:%Y-%m-%d}", digest) for it in found if it.usual]
+    looked_at = [Report(folder=str(report.folder), run=run)]
+    found = [it for pair in pairs for it in path_results(looked_at, "upgrade", pair) if it.state in _STATES]
+    return [_row(it, report) for it in found if it.usual]
 
 
 def _all_published(run: RunResult, parsed: path_names.Parsed) -> bool:
@@ -68,12 +96,12 @@ def _all_published(run: RunResult, parsed: path_names.Parsed) -> bool:
     return run.operator is None or run.operator.name not in parsed.releases
 
 
-def spark_rows(folder: Path, source: str, usual: Mapping[str, str]) -> list[SparkResult]:
+def spark_rows(report: Kept, usual: Mapping[str, str]) -> list[SparkResult]:
     """A row for each operator and each Spark version that applications of a report ran on, by installs in one way.
 
-    `usual` are the Spark versions by scenario that its name does not say. Raises UsageError for an unreadable report.
+    `usual` are the Spark versions by scenario that its name does not say.
     """
-    run, digest = _read(folder)
+    run = report.run
     ran: dict[tuple[str, str, str], dict[str, set[str]]] = {}
     for cell in run.cells:
         parsed = path_names.parse(cell.path)
@@ -90,44 +118,43 @@ def spark_rows(folder: Path, source: str, usual: Mapping[str, str]) -> list[Spar
             operator=operator,
             spark=version,
             environment=environment,
-            recorded=f"{run.started:%Y-%m-%d}",
-            source=source,
-            digest=digest,
+            recorded=report.day,
+            source=report.source,
+            digest=report.digest,
             **{outcome: tuple(sorted(names)) for outcome, names in outcomes.items()},
         )
         for (operator, version, environment), outcomes in ran.items()
     ]
 
 
-def path_rows(folder: Path, source: str) -> list[PathOutcomes]:
-    """A row for each environment and path of a report. Raises UsageError for one that cannot be read, or has none."""
-    run, digest = _read(folder)
+def path_rows(report: Kept) -> list[PathOutcomes]:
+    """A row for each environment and path of a report. Raises UsageError for one that has none."""
     ran: dict[tuple[str, str], dict[str, set[str]]] = {}
-    for cell in run.cells:
+    for cell in report.run.cells:
         if cell.verdict in _OUTCOMES:
             outcomes = ran.setdefault((cell.environment, cell.path), {})
             outcomes.setdefault(_OUTCOMES[cell.verdict], set()).add(cell.scenario)
     if not ran:
-        raise UsageError(f"{folder} has no cell with a verdict about the operator", "give another report")
+        raise UsageError(f"{report.folder} has no cell with a verdict about the operator", "give another report")
     return [
         PathOutcomes(
             environment=environment,
             path=path,
-            recorded=f"{run.started:%Y-%m-%d}",
-            source=source,
-            digest=digest,
+            recorded=report.day,
+            source=report.source,
+            digest=report.digest,
             **{outcome: tuple(sorted(names)) for outcome, names in outcomes.items()},
         )
         for (environment, path), outcomes in ran.items()
     ]
 
 
-def profile_rows(folder: Path, source: str) -> list[ProfileResult]:
+def profile_rows(report: Kept) -> list[ProfileResult]:
     """A row for each path of a report with values profiles, also for those without one beside them.
 
-    Nothing where no path has a profile. Raises UsageError for an unreadable report.
+    Nothing where no path has a profile.
     """
-    run, digest = _read(folder)
+    run = report.run
     if not any(it.profile for cell in run.cells if (it := path_names.parse(cell.path))):
         return []
     paths: dict[tuple[str, str], list[CellResult]] = {}
@@ -142,9 +169,9 @@ def profile_rows(folder: Path, source: str) -> list[ProfileResult]:
             ProfileResult(
                 path=path,
                 environment=environment,
-                recorded=f"{run.started:%Y-%m-%d}",
-                source=source,
-                digest=digest,
+                recorded=report.day,
+                source=report.source,
+                digest=report.digest,
                 verdict=max((cell.verdict for cell in cells), key=lambda it: it.severity),
                 no_leader=gap if isinstance(gap, float) else None,
                 refused=_whole(outage.get("outage_ms")),
@@ -157,17 +184,6 @@ def profile_rows(folder: Path, source: str) -> list[ProfileResult]:
 def toml(found: Sequence[Result | _OtherResult]) -> str:
     """The rows as they are written into the file that they are for."""
     return "\n".join("\n".join(["[[result]]", *_lines(row), ""]) for row in found)
-
-
-def _read(folder: Path) -> tuple[RunResult, str]:
-    """The run of a report, and the digest of its results. Raises UsageError."""
-    file = folder / RESULTS
-    try:
-        return read(file), f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    except (OSError, ValueError) as unreadable:
-        raise UsageError(f"{file} cannot be read: {str(unreadable).splitlines()[0]}", "give a report's folder") from (
-            unreadable
-        )
 
 
 def _lines(row: Result | _OtherResult) -> Iterator[str]:
@@ -185,7 +201,7 @@ def _quoted(text: str) -> str:
     return f'"{"".join(it if it.isprintable() else " " for it in escaped)}"'
 
 
-def _row(found: PathResult, source: str, day: str, digest: str) -> Result:
+def _row(found: PathResult, report: Kept) -> Result:
     checks = [check for seen in found.watched.values() for check in seen.cell.checks]
     outage, steps, once = (_evidence(checks, name) for name in ("outage", "steps", "exactly-once"))
     refused, gap = outage.get("outage_ms"), steps.get("lead_gap_s")
@@ -196,9 +212,9 @@ def _row(found: PathResult, source: str, day: str, digest: str) -> Result:
         path=found.path,
         environment=found.environment,
         state=_STATES[found.state],
-        recorded=day,
-        source=source,
-        digest=digest,
+        recorded=report.day,
+        source=report.source,
+        digest=report.digest,
         refused=_whole(refused),
         no_leader=_whole(gap),
         failed=_whole(failed),

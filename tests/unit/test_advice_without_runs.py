@@ -293,7 +293,7 @@ def test_a_report_without_rows_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / RESULTS).write_text(made.model_dump_json())
 
     with pytest.raises(UsageError, match="no upgrade of which every scenario has a result") as raised:
-        ship.files(tmp_path, "here", {})
+        ship.files(ship.kept(tmp_path, "here"), {})
 
     assert "operator-health" in raised.value.next_step
 

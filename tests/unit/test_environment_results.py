@@ -91,7 +91,7 @@ def test_rows_are_printed_from_a_report(tmp_path: Path) -> None:
         cell("kind-1.34-domain/install-2.5.2/spark-pi", Verdict.FAILED),
     )
     (tmp_path / RESULTS).write_text(text.model_dump_json())
-    made = ship.path_rows(tmp_path, "run x")
+    made = ship.path_rows(ship.kept(tmp_path, "run x"))
     assert [(it.environment, it.passed, it.broken) for it in made] == [
         ("kind-1.34-3n", ("spark-pi",), ()),
         ("kind-1.34-domain", (), ("spark-pi",)),
@@ -102,4 +102,4 @@ def test_rows_are_printed_from_a_report(tmp_path: Path) -> None:
 def test_a_report_that_proves_nothing_has_no_rows(tmp_path: Path) -> None:
     (tmp_path / RESULTS).write_text(report(cell("kind-1.34/install-2.5.2/ttl", Verdict.ERROR)).model_dump_json())
     with pytest.raises(UsageError, match="no cell with a verdict"):
-        ship.path_rows(tmp_path, "run x")
+        ship.path_rows(ship.kept(tmp_path, "run x"))

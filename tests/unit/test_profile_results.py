@@ -34,7 +34,7 @@ def test_the_table_is_the_one_of_the_file() -> None:
 def test_a_report_becomes_rows_that_can_be_read_again(tmp_path: Path) -> None:
     report = run(cells(EDGE), cells(f"{EDGE}+profile=failure-policy-ignore", IGNORES))
     (tmp_path / RESULTS).write_text(report.model_dump_json())
-    text = ship.toml(ship.profile_rows(tmp_path, "run 1"))
+    text = ship.toml(ship.profile_rows(ship.kept(tmp_path, "run 1")))
     plain, ignores = read(text)
     assert (plain.verdict, plain.no_leader, plain.refused, plain.passed_by) == ("passed", 21.4, 350, None)
     assert (ignores.refused, ignores.passed_by, ignores.source) == (0, 3, "run 1")
@@ -46,7 +46,7 @@ def test_a_report_becomes_rows_that_can_be_read_again(tmp_path: Path) -> None:
 
 def test_a_report_without_profiles_has_no_such_rows(tmp_path: Path) -> None:
     (tmp_path / RESULTS).write_text(run(cells(EDGE)).model_dump_json())
-    assert ship.profile_rows(tmp_path, "run 1") == []
+    assert ship.profile_rows(ship.kept(tmp_path, "run 1")) == []
 
 
 def test_a_row_of_what_is_no_path_is_named() -> None:

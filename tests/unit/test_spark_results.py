@@ -97,7 +97,7 @@ def test_a_report_becomes_rows(tmp_path: Path) -> None:
     made = run(cells=cells, planned=(), operator=own, started=datetime(2026, 11, 30, tzinfo=UTC))
     (tmp_path / RESULTS).write_text(made.model_dump_json())
     usual = dict.fromkeys(("spark-pi", "spark-connect", "dynamic-allocation"), "4.0.4")
-    rows = ship.spark_rows(tmp_path, "here", usual)
+    rows = ship.spark_rows(ship.kept(tmp_path, "here"), usual)
     assert spark_results.read(TomlSource(text=ship.toml(rows))) == tuple(rows)
     assert [(it.operator, it.spark, it.passed, it.known, it.broken) for it in rows] == [
         ("2.5.2", "4.0.4", ("spark-pi",), (), ()),
