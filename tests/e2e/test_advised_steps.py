@@ -7,19 +7,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from mirrors import SETTINGS, Mirrors
-from their_cluster import CATALOGUE, CRDS, Theirs, installed, kind_cluster, their_mirrors, unchanged
+from mirrors import SETTINGS
+from their_cluster import CATALOGUE, Theirs, installed, kind_cluster, their_mirrors, unchanged
 
 from harness.bootstrap import tools
 from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.kube.api import connect, get
+from harness.kube.well_known import CRDS_PATH
 
 pytestmark = [pytest.mark.nightly, pytest.mark.xdist_group("advised-steps")]
 
@@ -31,49 +32,47 @@ VALUES = {
     "spark": {"jobNamespaces": ["etl"]},
     "controller": {"workers": 4},
 }
-PROGRAMS = ("helm", "kubectl")
 
 
 @pytest.fixture(scope="module")
-def mirrors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirrors]:
-    """Mirrors of Docker Hub and of GHCR."""
-    with their_mirrors(tmp_path_factory.mktemp("mirrors"), NEW) as made:
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theirs]:
+    """The cluster, in which one release follows another; its nodes pull from mirrors of Docker Hub and of GHCR."""
+    folder = tmp_path_factory.mktemp
+    with their_mirrors(folder("mirrors"), NEW) as mirrors, kind_cluster(folder("cluster"), mirrors) as made:
         yield made
 
 
-@pytest.fixture(scope="module")
-def theirs(mirrors: Mirrors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theirs]:
-    """The cluster, in which one release follows another."""
-    with kind_cluster(tmp_path_factory.mktemp("cluster"), mirrors) as made:
-        yield made
+def programs(tool: str) -> dict[str, Path]:
+    """The Helm of who deploys with this tool, and kubectl, by the names that commands call them by."""
+    helm = "helm4" if tool == "helm4" else "helm3"
+    found = tools.ensure(SETTINGS, [helm, tools.KUBECTL], [CATALOGUE.environment("kind-1.34").minor])
+    return {"helm": found[helm].path, "kubectl": found[tools.KUBECTL].path}
 
 
 class Shell:
-    """The terminal of somebody who has this Helm, in an empty folder, with the cluster as kubectl's context."""
+    """The terminal of somebody who has these programs, in an empty folder, with the cluster as kubectl's context."""
 
-    def __init__(self, theirs: Theirs, helm: str, folder: Path) -> None:
+    def __init__(self, theirs: Theirs, programs: Mapping[str, Path], folder: Path) -> None:
         self.folder = folder / "terminal"
-        programs, kubeconfig = folder / "bin", folder / "kubeconfig"
-        for it in (self.folder, programs):
+        path, kubeconfig = folder / "bin", folder / "kubeconfig"
+        for it in (self.folder, path):
             it.mkdir()
         kubeconfig.write_bytes(theirs.kubeconfig.read_bytes())
-        found = tools.ensure(SETTINGS, [helm, tools.KUBECTL], [CATALOGUE.environment("kind-1.34").minor])
-        (programs / "helm").symlink_to(found[helm].path)
-        (programs / "kubectl").symlink_to(next(it.path for name, it in found.items() if name.startswith("kubectl")))
+        for name, it in programs.items():
+            (path / name).symlink_to(it)
         self.environment = {
-            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PATH": f"{path}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "KUBECONFIG": str(kubeconfig),
         }
 
-    def run(self, line: str) -> str:
-        """What a command says that succeeds, also in each part of a pipe."""
+    def run(self, line: str) -> None:
+        """Run a command that has to succeed, also in each part of a pipe."""
         argv = ["bash", "-o", "pipefail", "-c", line]
         done = subprocess.run(
             argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=700, check=False
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-        return done.stdout
 
 
 def advice(theirs: Theirs, tool: str) -> dict[str, Any]:
@@ -91,12 +90,11 @@ def advice(theirs: Theirs, tool: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("tool", ["helm3", "helm4", "kubectl"])
 def test_the_commands_of_the_advice_move_the_operator(theirs: Theirs, tool: str, tmp_path: Path) -> None:
-    helm = tools.ensure(SETTINGS, ["helm4" if tool == "helm4" else "helm3"])
-    (program,) = helm
-    with unchanged(theirs), installed(theirs, OLD, NAME, HOME, VALUES, helm=helm[program].path):
+    found = programs(tool)
+    with unchanged(theirs), installed(theirs, OLD, NAME, HOME, VALUES, helm=found["helm"]):
         told = advice(theirs, tool)
         assert told["answer"] == "safe with these steps"
-        shell = Shell(theirs, program, tmp_path)
+        shell = Shell(theirs, found, tmp_path)
         ran = []
         for step in (it["text"] for it in told["steps"]):
             if step.startswith("remove image.registry and image.repository from the values"):
@@ -104,7 +102,7 @@ def test_the_commands_of_the_advice_move_the_operator(theirs: Theirs, tool: str,
                 kept = yaml.safe_load(saved.read_text())
                 del kept["image"]
                 saved.write_text(yaml.safe_dump(kept))
-            elif step.split()[0] in PROGRAMS:
+            elif step.split()[0] in found:
                 shell.run(step)
                 ran.append(step)
         assert any("apply --server-side" in it for it in ran), ran
@@ -112,7 +110,7 @@ def test_the_commands_of_the_advice_move_the_operator(theirs: Theirs, tool: str,
 
         with connect(theirs.kubeconfig) as api:
             deployed = get(api, f"/apis/apps/v1/namespaces/{HOME}/deployments")["items"]
-            crds = {it["metadata"]["name"] for it in get(api, CRDS)["items"]}
+            crds = {it["metadata"]["name"] for it in get(api, CRDS_PATH)["items"]}
         containers = [it["spec"]["template"]["spec"]["containers"][0] for it in deployed]
         assert {it["image"] for it in containers} == {"ghcr.io/kubeflow/spark-operator/controller:2.5.2"}
         assert any("--controller-threads=4" in it["args"] for it in containers)

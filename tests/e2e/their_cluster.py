@@ -24,6 +24,7 @@ from harness.foundry import operator, shapes
 from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
 from harness.kube.api import connect, get, send
+from harness.kube.well_known import CRDS_PATH
 from harness.matrix import catalogue
 from harness.matrix.release import Release
 from harness.process import RUN_VARIABLE, call
@@ -36,7 +37,6 @@ from harness.waiting import until
 
 CATALOGUE = catalogue.load()
 NAMESPACES = "/api/v1/namespaces"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,5 @@ def installed(
             yield
         finally:
             program.uninstall(name, home, timeout=60)
-            crds = [
-                f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{it}"
-                for it in CATALOGUE.release("2.5.2").crds
-            ]
+            crds = [f"{CRDS_PATH}/{it}" for it in CATALOGUE.release("2.5.2").crds]
             delete(api, *(f"{NAMESPACES}/{namespace}" for namespace in (home, "etl")), *crds)
