@@ -146,7 +146,7 @@ def _load(configuration: client.Configuration, document: Any, context: str | Non
 
 def login_again(configuration: client.Configuration) -> bool:
     """Have a client log in anew, since the API server does not take its login any more: tokens are withdrawn, and some
-    do not say until when they hold. Whether its plugin gave another login; False without a plugin.
+    do not say until when they hold. Whether its plugin or its token file gave another login; False with neither.
 
     Raises ApiServerAway for a plugin that gives none.
     """
