@@ -66,11 +66,18 @@ def reported(
     moments: metrics.Moments,
     of: Literal["applications", "executors"],
     enough: Callable[[], bool] = never,
+    patience: float = 0.0,
 ) -> str:
     """Watch what metrics count in the job namespaces, as `operator` does.
 
-    Returns why that was not possible, or an empty text.
+    While nothing was seen, it is watched for up to `patience` seconds more. Returns why that was not possible, or an
+    empty text.
     """
+    began = time.monotonic()
+
+    def over() -> bool:
+        return enough() or (time.monotonic() - began >= seconds and bool(moments.seen))
+
     with cluster.api_client() as api:
         watched: tuple[Callable[..., Any], Mapping[str, str], Callable[[Any], None]] = (
             (client.CustomObjectsApi(api).list_cluster_custom_object, _APPLICATIONS, moments.application)
@@ -83,7 +90,7 @@ def reported(
             if item["metadata"]["namespace"] in installed.job_namespaces:
                 (moments.gone if event == "DELETED" else changed)(item)
 
-        return _watch(call, on_event, seconds, enough, **options)
+        return _watch(call, on_event, seconds + patience, over, **options)
 
 
 def _watch(

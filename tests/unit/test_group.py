@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +59,7 @@ from harness.run import early_install
 from harness.run.attempt import Attempt
 from harness.run.budget import Budget
 from harness.run.group import Group
-from harness.run.share import fitting
+from harness.run.share import Share, fitting
 from harness.run.slots import Slots
 from harness.stories.moves import path
 from harness.verdicts import Finding, Verdict, failed, passed
@@ -432,6 +433,28 @@ def test_install_checks_that_break_are_an_error_of_every_cell(stage: Stage) -> N
     stage.checks = raises(KeyError("bug"))
 
     assert Ran(stage).verdicts == dict.fromkeys(BOTH, "error")
+
+
+def test_the_release_is_checked_beside_a_scenario_not_while_all_of_them_wait_for_processors(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = threading.Event()
+    waited: list[bool] = []
+
+    @contextmanager
+    def place(self: Share) -> Iterator[float]:
+        waited.append(checked.wait(0.2 if not waited else 0))
+        yield 0.2
+
+    def look() -> list[Finding]:
+        checked.set()
+        return [passed("deployments-available", "2 of 2")]
+
+    stage.checks = look
+    monkeypatch.setattr(Share, "place", place)
+    assert Ran(stage, app_slots=1).verdicts == dict.fromkeys(BOTH, "passed")
+    assert waited[0] is False
+    assert checked.is_set()
 
 
 def test_a_digest_that_nobody_knows_is_no_proof(stage: Stage) -> None:

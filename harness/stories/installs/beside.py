@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,14 +32,17 @@ Act = Callable[[ScenarioContext], Sequence[Finding]]
 
 
 class SharedRelease:
-    """The release that all cells on a cluster use: the findings about it, and whether they have left it clean."""
+    """The release that all cells on a cluster use: the findings about it, and whether they have left it clean.
+
+    It is checked from when the first cell begins: metrics count applications, and some releases cannot have one that
+    only waits.
+    """
 
     def __init__(self, run: RunContext, on: PreparedCluster, *, seed: int) -> None:
         self._on = on
         self._running: set[str] = set()
-        self.clean = True
-        pool = ThreadPoolExecutor(1, "install-checks")
-        self.checks: Future[list[Finding]] = pool.submit(
+        self._lock = threading.Lock()
+        self._check = partial(
             install_checks.run,
             on.cluster,
             on.installed,
@@ -46,7 +50,25 @@ class SharedRelease:
             provider=on.provider,
             seed=seed,
         )
-        pool.shutdown(wait=False)
+        self._checks: Future[list[Finding]] | None = None
+        self.clean = True
+
+    @property
+    def checks(self) -> Future[list[Finding]]:
+        """The findings about the release, which is looked at from now on, if it was not yet."""
+        with self._lock:
+            if self._checks is None:
+                pool = ThreadPoolExecutor(1, "install-checks")
+                self._checks = pool.submit(self._check)
+                pool.shutdown(wait=False)
+            return self._checks
+
+    def end(self) -> None:
+        """Wait for the checks, if they have begun. Their errors are told by the cells."""
+        with self._lock:
+            begun = self._checks
+        if begun is not None:
+            begun.exception()
 
     def used(self, namespace: str, act: Callable[[], list[Finding]]) -> list[Finding]:
         """The findings of a cell that runs in this namespace, and that it leaves the cluster as it found it."""
@@ -84,8 +106,7 @@ def run_beside(run: RunContext, on: PreparedCluster, cells: Sequence[CellRun], a
             for future in [pool.submit(_run_cell, run, on, release, it, act_of) for it in order]:
                 future.result()
     finally:
-        # Its errors are told by the cells.
-        release.checks.exception()
+        release.end()
 
 
 def _run_cell(
@@ -97,11 +118,12 @@ def _run_cell(
             it.hand_back("needs a cluster that the cells before it left clean")
             return
         started = time.monotonic()
+        checks = release.checks
         context = _context(run, on, it)
         findings = release.used(it.cell.scenario.namespace, lambda: findings_of(name, lambda: act_of(it.cell)(context)))
         phases = {"scenario": time.monotonic() - started}
     ended = time.monotonic()
-    findings += findings_of("install-checks", release.checks.result)
+    findings += findings_of("install-checks", checks.result)
     phases["checks-after-scenario"] = time.monotonic() - ended
     it.report(judged(run, on, it.cell, findings), phases, waited=waited)
 
