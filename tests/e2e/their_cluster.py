@@ -24,6 +24,7 @@ from harness.foundry import operator, shapes
 from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
 from harness.kube.api import connect, get, send
+from harness.kube.cluster import Cluster
 from harness.kube.well_known import CRDS_PATH
 from harness.matrix import catalogue
 from harness.matrix.release import Release
@@ -43,10 +44,24 @@ NAMESPACES = "/api/v1/namespaces"
 class Theirs:
     """A user's cluster. `config` is a harness.toml with the mirrors of its nodes."""
 
-    kubeconfig: Path
-    context: str
+    cluster: Cluster
     config: Path
     helm: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Who may do everything in it."""
+        return self.cluster.kubeconfig
+
+    @property
+    def context(self) -> str:
+        """The context of the kubeconfig, as kind calls it."""
+        return f"kind-{self.cluster.name}"
+
+    @property
+    def network(self) -> str:
+        """The network that its nodes are in."""
+        return self.cluster.name
 
     @property
     def words(self) -> list[str]:
@@ -109,12 +124,7 @@ def kind_cluster(folder: Path, mirrors: Mirrors, *, like: str = "kind-1.34") -> 
                 nodes=environment.nodes,
             )
         )
-        yield Theirs(
-            kubeconfig=cluster.kubeconfig,
-            context=f"kind-{name}",
-            config=mirrors.config(),
-            helm=found["helm"].path,
-        )
+        yield Theirs(cluster=cluster, config=mirrors.config(), helm=found["helm"].path)
     finally:
         kind.delete(name)
         network.remove(name)
@@ -158,14 +168,27 @@ def installed(
 ) -> Iterator[None]:
     """An operator of the user's, made by Helm as release `name` in namespace `home`, for the namespace etl."""
     program = Helm(helm or theirs.helm, theirs.kubeconfig)
-    chart = charts.from_path(operator.chart(Store.of(SETTINGS), release.version))
-    with connect(theirs.kubeconfig) as api:
-        for namespace in (home, "etl"):
-            send(api, "POST", NAMESPACES, {"metadata": {"name": namespace}})
+    with homes(theirs, home):
         try:
-            program.install_or_upgrade(chart, name, home, values, timeout=180, wait=True)
+            program.install_or_upgrade(chart_of(release), name, home, values, timeout=180, wait=True)
             yield
         finally:
             program.uninstall(name, home, timeout=60)
-            crds = [f"{CRDS_PATH}/{it}" for it in CATALOGUE.release("2.5.2").crds]
-            delete(api, *(f"{NAMESPACES}/{namespace}" for namespace in (home, "etl")), *crds)
+
+
+@contextmanager
+def homes(theirs: Theirs, home: str) -> Iterator[None]:
+    """The namespaces of an operator and of its applications; they go at the end, and so do the CRDs."""
+    with connect(theirs.kubeconfig) as api:
+        paths = [f"{NAMESPACES}/{namespace}" for namespace in (home, "etl")]
+        for namespace in (home, "etl"):
+            send(api, "POST", NAMESPACES, {"metadata": {"name": namespace}})
+        try:
+            yield
+        finally:
+            delete(api, *paths, *(f"{CRDS_PATH}/{it}" for it in CATALOGUE.release("2.5.2").crds))
+
+
+def chart_of(release: Release) -> charts.Chart:
+    """The chart of a release, which the foundry built."""
+    return charts.from_path(operator.chart(Store.of(SETTINGS), release.version))
