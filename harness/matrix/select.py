@@ -54,11 +54,6 @@ class Chosen:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def select(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> list[Cell]:
-    """The cells of `choose`."""
-    return list(choose(catalogue, selection, scenarios).cells)
-
-
 def choose(
     catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario], *, published: bool = False
 ) -> Chosen:

@@ -15,7 +15,7 @@ from harness.errors import CatalogueError, HarnessError, SettingsError, UsageErr
 from harness.kube import pull_messages
 from harness.matrix import catalogue, own_rows
 from harness.matrix.model import Cell
-from harness.matrix.select import Selection, select
+from harness.matrix.select import Selection, choose
 from harness.registries.front import profile
 from harness.run import locked_rows
 from harness.run.lock import LockedRow
@@ -81,7 +81,7 @@ def read_all(own: own_rows.OwnRows) -> None:
 
 def cell_in(found: catalogue.Catalogue, path: str, scenario: str = "operator-health") -> Cell:
     wanted = Selection(cells=(f"kind-1.34/{path}/{scenario}",))
-    (cell,) = select(found, wanted, stories.scenarios())
+    (cell,) = choose(found, wanted, stories.scenarios()).cells
     return cell
 
 
@@ -381,7 +381,7 @@ scenarios = ["spark-pi"]
 
 
 def of_tier(found: catalogue.Catalogue, name: str) -> set[str]:
-    return {it.environment.base for it in select(found, Selection(tags=(name,)), stories.scenarios())}
+    return {it.environment.base for it in choose(found, Selection(tags=(name,)), stories.scenarios()).cells}
 
 
 @pytest.mark.parametrize("rows", [{"environments": NOT_OF_THE_FOUNDRY}, {"matrix": NEVER_ON_K3D}])

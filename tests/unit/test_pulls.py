@@ -12,7 +12,7 @@ from harness.errors import CatalogueError
 from harness.kube import pull_messages
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue as catalogues
-from harness.matrix.select import Selection, select
+from harness.matrix.select import Selection, choose
 from harness.registries.front.access_log import Request
 from harness.run import plan
 from harness.run.attempt import Attempt
@@ -112,22 +112,22 @@ def test_every_row_is_a_scenario_and_none_is_run_unasked() -> None:
         Selection(tags=("full",)),
         Selection(tags=("upgrades",)),
     ):
-        chosen = [cell.scenario.name for cell in select(matrix, selection, everything)]
+        chosen = [cell.scenario.name for cell in choose(matrix, selection, everything).cells]
         assert chosen
         assert not [name for name in chosen if name in found]
-    asked = {cell.scenario.name for cell in select(matrix, Selection(tags=("registries",)), everything)}
+    asked = {cell.scenario.name for cell in choose(matrix, Selection(tags=("registries",)), everything).cells}
     assert asked == set(found)
 
 
 def test_cells_of_a_family_share_a_cluster_that_no_other_cell_has() -> None:
     matrix = catalogues.load()
-    cells = select(
+    cells = choose(
         matrix,
         Selection(
             environments=("kind-1.34",), paths=("install-2.5.2",), scenarios=("registry-credentials-*", "spark-pi")
         ),
         stories.scenarios(),
-    )
+    ).cells
     groups = [[it.cell.scenario.name for it in group] for group in plan.grouped([Attempt(cell=cell) for cell in cells])]
     assert ["registry-credentials-node"] in groups
     assert ["spark-pi"] in groups

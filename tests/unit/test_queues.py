@@ -20,7 +20,7 @@ from harness.errors import UsageError
 from harness.foundry import images
 from harness.matrix import catalogue
 from harness.matrix.addons import named
-from harness.matrix.select import Selection, choose, select
+from harness.matrix.select import Selection, choose
 from harness.releases import change
 from harness.settings import Settings
 from harness.stories.queues import queued, steps
@@ -42,7 +42,7 @@ APPLICATION: dict[str, Any] = {
 
 
 def ids(**given: tuple[str, ...]) -> list[str]:
-    return [cell.id for cell in select(REAL, Selection(**given), SCENARIOS)]
+    return [cell.id for cell in choose(REAL, Selection(**given), SCENARIOS).cells]
 
 
 def test_the_scenario_runs_only_where_kueue_is_and_the_operator_can_suspend() -> None:
@@ -52,7 +52,7 @@ def test_the_scenario_runs_only_where_kueue_is_and_the_operator_can_suspend() ->
     assert [it for it in everywhere if it.endswith("/kueue")] == ["kind-1.34-kueue/install-2.5.2/kueue"]
     assert "kind-1.34-kueue/install-2.5.2/spark-pi" in everywhere
     path = "upgrade-2.4.0-2.5.2+crds=apply"
-    (cell,) = select(REAL, Selection(cells=(f"kind-1.34-kueue/{path}/kueue",)), SCENARIOS)
+    (cell,) = choose(REAL, Selection(cells=(f"kind-1.34-kueue/{path}/kueue",)), SCENARIOS).cells
     assert cell.cluster == f"kind-1.34-kueue/{path}/kueue"
     with pytest.raises(UsageError, match=r"releases before 2\.4\.0 have no"):
         choose(REAL, Selection(cells=("kind-1.34-kueue/install-2.2.1/kueue",)), SCENARIOS)

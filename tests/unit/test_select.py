@@ -13,7 +13,7 @@ from harness.matrix import catalogue, expand
 from harness.matrix.catalogue import Choice, Defaults
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.matrix.rules import Exclusion, Rules, Tier
-from harness.matrix.select import Selection, choose, select, unavailable_reason
+from harness.matrix.select import Selection, choose, unavailable_reason
 
 SCENARIOS = {
     name: Scenario(name=name, summary=name, tags=tags)
@@ -50,7 +50,7 @@ CATALOGUE = dataclasses.replace(
 
 
 def ids(**options: tuple[str, ...]) -> list[str]:
-    return [cell.id for cell in select(CATALOGUE, Selection(**options), SCENARIOS)]
+    return [cell.id for cell in choose(CATALOGUE, Selection(**options), SCENARIOS).cells]
 
 
 def test_without_arguments_the_default_selection_runs() -> None:
@@ -97,7 +97,7 @@ def test_a_tier_is_selected_as_a_whole_unless_more_is_said() -> None:
     assert len(ids(tags=("full",))) == 6
     assert ids(tags=("nightly",)) == ["kind-1.24/install-2.1.1/spark-pi", *ids(tags=("full",))]
     assert ids(tags=("smoke",), environments=("*6",)) == ["kind-1.36/install-2.5.2/spark-pi"]
-    (cell,) = select(CATALOGUE, Selection(cells=("kind-1.36/install-2.5.2/spark-pi",)), SCENARIOS)
+    (cell,) = choose(CATALOGUE, Selection(cells=("kind-1.36/install-2.5.2/spark-pi",)), SCENARIOS).cells
     assert cell.tags == ("smoke", "full", "nightly", "kind", "jvm")
 
 
@@ -200,12 +200,12 @@ def test_a_default_selection_that_names_nothing_is_the_catalogues_fault() -> Non
     with pytest.raises(
         CatalogueError, match=r"default\.toml, line \d+: key scenarios: there is no scenario named 'gone'"
     ):
-        select(wrong, Selection(), SCENARIOS)
+        choose(wrong, Selection(), SCENARIOS)
 
 
 def test_a_cell_says_why_a_source_cannot_offer_it() -> None:
-    (old,) = select(CATALOGUE, Selection(cells=("kind-1.34/install-2.1.1/spark-pi",)), SCENARIOS)
-    (new,) = select(CATALOGUE, Selection(cells=("kind-1.34/install-2.5.2/spark-pi",)), SCENARIOS)
+    (old,) = choose(CATALOGUE, Selection(cells=("kind-1.34/install-2.1.1/spark-pi",)), SCENARIOS).cells
+    (new,) = choose(CATALOGUE, Selection(cells=("kind-1.34/install-2.5.2/spark-pi",)), SCENARIOS).cells
     assert re.match(
         r"the foundry does not build release 2\.1\.1: .*module", unavailable_reason(CATALOGUE, old, "foundry")
     )
@@ -236,7 +236,7 @@ WITH_FAULTS = dataclasses.replace(
 
 
 def watched(**options: tuple[str, ...]) -> list[str]:
-    return [cell.id for cell in select(WITH_FAULTS, Selection(**options), WATCHED)]
+    return [cell.id for cell in choose(WITH_FAULTS, Selection(**options), WATCHED).cells]
 
 
 def test_the_watched_scenarios_of_an_upgrade_are_chosen_and_failures_only_when_asked_for() -> None:
@@ -277,16 +277,17 @@ def test_rows_must_call_paths_by_their_whole_names() -> None:
     tier = Tier(name="up", environments=("kind-1.34",), paths=("upgrade-2.4.0-2.5.2",), scenarios=("schedules",))
     spoilt = dataclasses.replace(WITH_FAULTS, rules=Rules(tiers=(tier,)))
     with pytest.raises(CatalogueError, match=r"the full name of path .* is upgrade-2\.4\.0-2\.5\.2\+crds=none"):
-        select(spoilt, Selection(), WATCHED)
+        choose(spoilt, Selection(), WATCHED)
 
 
 def test_what_an_upgrade_cannot_get_is_said_of_each_of_its_releases() -> None:
-    (cell,) = select(WITH_FAULTS, Selection(cells=("kind-1.34/upgrade-2.1.1-2.5.2+crds=apply/schedules",)), WATCHED)
+    wanted = Selection(cells=("kind-1.34/upgrade-2.1.1-2.5.2+crds=apply/schedules",))
+    (cell,) = choose(WITH_FAULTS, wanted, WATCHED).cells
     assert "does not build release 2.1.1" in unavailable_reason(WITH_FAULTS, cell, "foundry")
     assert not unavailable_reason(WITH_FAULTS, cell, "upstream")
-    (copied,) = select(
+    (copied,) = choose(
         WITH_FAULTS, Selection(cells=("kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds=apply/schedules",)), WATCHED
-    )
+    ).cells
     assert not unavailable_reason(WITH_FAULTS, copied, "foundry")
 
 

@@ -12,14 +12,14 @@ from harness import stories
 from harness.matrix import catalogue
 from harness.matrix.estimate import Estimator, Learnt
 from harness.matrix.model import Cell, ClusterNeeds, Scenario
-from harness.matrix.select import Selection, select
+from harness.matrix.select import Selection, choose
 from harness.matrix.shards import as_json, shards
 
 CATALOGUE = catalogue.load()
 SCENARIOS = stories.scenarios()
-SMOKE = select(CATALOGUE, Selection(tags=("smoke",)), SCENARIOS)
-FULL = select(CATALOGUE, Selection(tags=("full",)), SCENARIOS)
-ONE = select(CATALOGUE, Selection(environments=("kind-1.34",)), SCENARIOS)
+SMOKE = choose(CATALOGUE, Selection(tags=("smoke",)), SCENARIOS).cells
+FULL = choose(CATALOGUE, Selection(tags=("full",)), SCENARIOS).cells
+ONE = choose(CATALOGUE, Selection(environments=("kind-1.34",)), SCENARIOS).cells
 LEARNT = Learnt(
     own={cell.id: 20.0 + 7 * (number % 11) for number, cell in enumerate(FULL)},
     shared={cell.group: 30.0 + number % 5 for number, cell in enumerate(FULL)},
@@ -80,7 +80,7 @@ def test_the_json_has_what_a_ci_job_needs() -> None:
 
 
 def test_no_id_is_quoted_for_a_shell_since_ci_splits_the_arguments_at_spaces() -> None:
-    cells = select(CATALOGUE, Selection(paths=("upgrade-*~helm4*",)), SCENARIOS)
+    cells = choose(CATALOGUE, Selection(paths=("upgrade-*~helm4*",)), SCENARIOS).cells
     (found,) = json.loads(as_json(shards(cells, Estimator(Learnt(), slots=4), 1)))
     assert found["arguments"].split(" ")[1::2] == [cell.id for cell in cells]
 
@@ -90,7 +90,7 @@ def test_the_cells_of_an_upgrade_stay_together() -> None:
         name: Scenario(name=name, summary="", needs=ClusterNeeds(paths=("upgrade",))) for name in ("a", "b", "c")
     }
     asked = Selection(paths=("upgrade-2.4.0-2.5.2+crds=*",), scenarios=tuple(watched))
-    cells = select(CATALOGUE, asked, {**SCENARIOS, **watched})
+    cells = choose(CATALOGUE, asked, {**SCENARIOS, **watched}).cells
     found = shards(cells, Estimator(Learnt(), slots=4), 8)
     groups = [{cell.group for cell in shard.cells} for shard in found]
     together = set.union(*groups)

@@ -17,7 +17,7 @@ from harness.foundry.images import ImageBuild
 from harness.matrix import catalogue, sparks
 from harness.matrix.model import Scenario
 from harness.matrix.rules import Exclusion, Rules, Tier
-from harness.matrix.select import Selection, choose, select
+from harness.matrix.select import Selection, choose
 from harness.run import spark_images
 from harness.run.setup import Request
 from harness.settings import Settings
@@ -43,7 +43,7 @@ _WHERE = "kind-1.34/install-2.5.2/"
 
 
 def ids(**given: tuple[str, ...]) -> list[str]:
-    return [cell.id.removeprefix(_WHERE) for cell in select(CATALOGUE, Selection(**given), SCENARIOS)]
+    return [cell.id.removeprefix(_WHERE) for cell in choose(CATALOGUE, Selection(**given), SCENARIOS).cells]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_run_builds_what_its_cells_need_and_goes_on_without_what_cannot_be_bui
     monkeypatch.setattr(
         images, "builders", lambda settings, releases: cast(list[ImageBuild], [*others, wanted, broken])
     )
-    cells = select(CATALOGUE, Selection(spark=("*",)), SCENARIOS)
+    cells = choose(CATALOGUE, Selection(spark=("*",)), SCENARIOS).cells
     asked = cast(Request, type("Asked", (), {"cells": cells, "settings": Settings(cache_dir=tmp_path)}))
     said: list[str] = []
     spark_images.build_missing(asked, "upstream", said.append)

@@ -17,7 +17,7 @@ from harness import cli, stories
 from harness.ci import workflows
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import catalogue, expand
-from harness.matrix.select import Selection, select
+from harness.matrix.select import Selection, choose
 from harness.settings import PROJECT_ROOT
 
 CATALOGUE = catalogue.load()
@@ -82,7 +82,7 @@ def test_pull_requests_run_smoke_and_nights_nightly_on_as_many_machines_as_they_
     tiers = {event.on: event for event in ci.event}
     assert {on: event.tier for on, event in tiers.items()} == {"pull_request": "smoke", "schedule": "nightly"}
     for on, event in tiers.items():
-        clusters = len(expand.groups(select(CATALOGUE, Selection(tags=(event.tier,)), SCENARIOS)))
+        clusters = len(expand.groups(choose(CATALOGUE, Selection(tags=(event.tier,)), SCENARIOS).cells))
         found = re.search(rf"{on}\) words\+=\(--tag {event.tier}\) SHARDS=(\d+)", script)
         assert found
         assert (int(found[1]) - 1) * event.clusters_per_shard < clusters <= int(found[1]) * event.clusters_per_shard
