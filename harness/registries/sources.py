@@ -73,11 +73,14 @@ class _Registries:
         return self._mirrors
 
     def resolve(self, reference: str) -> ImageRecord:
-        image = ImageReference.parse(reference)
+        record = self._record(ImageReference.parse(reference))
+        return record.without(self._not_run.get(record.reference, ""))
+
+    def _record(self, image: ImageReference) -> ImageRecord:
         with self._lock:
             known, absent = self._records.get(image.canonical), self._absent.get(image.canonical)
         if known:
-            return known.without(self._not_run.get(known.reference, ""))
+            return known
         if absent:
             raise absent
         try:
@@ -95,8 +98,7 @@ class _Registries:
             obtained=self._provenance.told(image.canonical, self._obtained(image.registry)),
         )
         with self._lock:
-            known = self._records.setdefault(image.canonical, record)
-        return known.without(self._not_run.get(known.reference, ""))
+            return self._records.setdefault(image.canonical, record)
 
     def learn(self, reference: str, digests: frozenset[str], others: Sequence[str] = ()) -> None:
         """Have the digests of an image whose manifests have been read: reading them again may count as a pull.
