@@ -6,10 +6,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -148,18 +149,18 @@ def their_mirrors(folder: Path, *releases: Release) -> Iterator[Mirrors]:
 def delete(api: client.ApiClient, *paths: str) -> None:
     """Delete what is at these paths, if anything is, and wait until it is gone, so that no later look finds it."""
 
-    def gone(path: str) -> bool:
+    def found(ask: Callable[[client.ApiClient, str], object], path: str) -> bool:
         try:
-            get(api, path)
+            ask(api, path)
         except ApiError as error:
-            return error.status == 404
-        return False
+            if error.status == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return True
 
-    for path in paths:
-        if not gone(path):
-            send(api, "DELETE", path)
-    for path in paths:
-        until(partial(gone, path), what=f"{path} to be gone", timeout=90)
+    deleted = [path for path in paths if found(lambda it, path: send(it, "DELETE", path), path)]
+    for path in deleted:
+        until(partial(found, get, path), lambda there: not there, what=f"{path} to be gone", timeout=90)
 
 
 @contextmanager
