@@ -162,8 +162,8 @@ def run(parsed: argparse.Namespace, console: Console) -> PullOutcome:
         parsed.rounds = 1 if parsed.quick else _ROUNDS
     if parsed.rounds < 1:
         raise UsageError(f"--rounds {parsed.rounds} is not a valid number of rounds", "give a number of at least 1")
-    cell = f"{parsed.env}/install-2.5.2/spark-pi"
-    asked = request(run_options.RunOptions(selection=Selection(cells=(cell,))))
+    selection = Selection(environments=(parsed.env,), scenarios=("spark-pi",))
+    asked = request(run_options.RunOptions(selection=selection))
     environment = asked.cells[0].environment
     if environment.provider != "kind":
         raise UsageError(f"{parsed.env} is not a kind environment, whose nodes can be switched between registries")

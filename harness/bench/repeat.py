@@ -31,7 +31,7 @@ QUICK = "the quickest cell, twice, the second time beside one program that never
 OUTPUT = "keep every report in this folder, and go on with the repeats that are there"
 """What --output means here."""
 
-QUICK_CELL = "kind-1.34/install-2.5.2/bad-submission"
+QUICK_SCENARIO = "bad-submission"
 
 _RUN_SECONDS = 3600.0
 _TIMES = 20
@@ -76,8 +76,10 @@ def run(parsed: argparse.Namespace, console: Console) -> RepeatOutcome:
     """Repeat and print the tables. Raises UsageError, and HarnessError when a run writes no results."""
     if parsed.times < 1 or parsed.under_load < 0 or (parsed.more is not None and parsed.more < 0):
         raise UsageError("a run cannot be repeated less than once, beside less than no program", "give other numbers")
-    cells = parsed.cell or ([QUICK_CELL] if parsed.quick else [])
-    words = ("--jobs", str(parsed.jobs), *(word for cell in cells for word in ("--cell", cell)))
+    selected = [word for cell in parsed.cell for word in ("--cell", cell)]
+    if parsed.quick and not selected:
+        selected = ["--scenario", QUICK_SCENARIO]
+    words = ("--jobs", str(parsed.jobs), *selected)
     loads = [0, 1] if parsed.quick else [parsed.under_load] * parsed.times
     with ExitStack() as stack:
         folder = parsed.output

@@ -44,7 +44,7 @@ from harness.run.resources import Resources
 from harness.run.run_host import Host, host
 from harness.run.setup import Request, request
 
-CELL = "kind-1.34/install-2.5.2/spark-pi"
+SCENARIO = "spark-pi"
 LIMIT = 0.65
 """The harness must not take more than this part of the time typed by hand."""
 
@@ -88,7 +88,7 @@ def measure(runs: int, console: Console, *, quick: bool = False) -> list[Round]:
 
     `quick` spares the way by hand the images of operator and Spark, which take longer than all the rest.
     """
-    asked = request(run_options.RunOptions(selection=Selection(cells=(CELL,))))
+    asked = request(run_options.RunOptions(selection=Selection(scenarios=(SCENARIO,))))
     found = host(asked)
     rounds = []
     with ExitStack() as stack:
@@ -108,7 +108,7 @@ def measure(runs: int, console: Console, *, quick: bool = False) -> list[Round]:
 
             def run_by_harness(into: Path = folder) -> None:
                 nonlocal through
-                through = by_harness(["--cell", CELL], into)
+                through = by_harness(["--scenario", SCENARIO], into)
 
             ways: list[Callable[[], None]] = [typed, run_by_harness] if number % 2 == 0 else [run_by_harness, typed]
             for way in ways:
@@ -122,7 +122,7 @@ def measure(runs: int, console: Console, *, quick: bool = False) -> list[Round]:
 
 def table(rounds: Sequence[Round]) -> Table:
     """The medians, with the parts of the way by hand."""
-    shown = Table(title=f"{CELL}, medians of {len(rounds)} rounds", title_justify="left")
+    shown = Table(title=f"{SCENARIO}, medians of {len(rounds)} rounds", title_justify="left")
     for title in ("way", "median s", "lowest s", "highest s"):
         shown.add_column(title, justify="left" if title == "way" else "right")
 

@@ -40,7 +40,7 @@ class Ways:
     def __init__(self, folder: Path, *, say: Callable[[str], None]) -> None:
         self._folder = folder
         self._say = say
-        self._asked = request(run_options.RunOptions(selection=Selection(cells=(smoke.CELL,))))
+        self._asked = request(run_options.RunOptions(selection=Selection(scenarios=(smoke.SCENARIO,))))
         self._found = host(self._asked)
         cell = self._asked.cells[0]
         release = self._asked.catalogue.release(cell.path.releases[-1])
@@ -68,7 +68,7 @@ class Ways:
             self._forget()
             cache = self._cache()
             for temperature in ("cold", "warm"):
-                done = self._through(["--cell", smoke.CELL], cache)
+                done = self._through(["--scenario", smoke.SCENARIO], cache)
                 taken.setdefault(f"{temperature} through the harness", []).append(done)
             shutil.rmtree(cache)
             for name, times in taken.items():

@@ -17,8 +17,7 @@ from harness.internet import names
 from harness.internet.rehearsed import last, results, shown
 from harness.internet.steps import Rehearsal, Step, require
 
-_KIND = "kind-1.34/install-2.5.2"
-_K3D = "k3d-1.34/install-2.5.2/spark-pi"
+_ONE = ("--scenario", "spark-pi")
 _LACKING = "spark-3.5"
 _PORT = 5443
 _CHOSEN = "images come from the mirrors: harness.toml has mirrors for"
@@ -26,7 +25,7 @@ _CHOSEN = "images come from the mirrors: harness.toml has mirrors for"
 
 def _kind(on: Rehearsal) -> str:
     with _only_the_site(on) as config:
-        cells = ("--cell", f"{_KIND}/spark-pi", "--cell", f"{_KIND}/{_LACKING}")
+        cells = (*_ONE, "--scenario", _LACKING)
         said = on.harness("run", "--config", config, *cells, status=3)
     require(_CHOSEN in said, "the mirror map did not choose the source")
     found = {it["scenario"]: it for it in results(on)["cells"]}
@@ -40,9 +39,9 @@ def _kind(on: Rehearsal) -> str:
 
 def _k3d(on: Rehearsal) -> str:
     with _only_the_site(on) as config:
-        on.harness("run", "--config", config, "--cell", _K3D)
+        on.harness("run", "--config", config, "--env", "k3d-1.34", *_ONE)
     cells = results(on)["cells"]
-    require(cells[0]["verdict"] == "passed", f"{_K3D} {cells[0]['verdict']}: {cells[0]['reason']}")
+    require(cells[0]["verdict"] == "passed", f"{cells[0]['id']} {cells[0]['verdict']}: {cells[0]['reason']}")
     _require_site(on)
     return shown(cells)
 
@@ -62,7 +61,7 @@ def _isolated(on: Rehearsal) -> str:
     server = f"{names.MACHINE}:{_PORT}"
     with _port_to_the_site(on):
         config = _config(on, server, "isolated = true")
-        on.harness("run", "--config", config, "--cell", f"{_KIND}/spark-pi")
+        on.harness("run", "--config", config, *_ONE)
     cells = results(on)["cells"]
     require(cells[0]["verdict"] == "passed", f"{cells[0]['id']} {cells[0]['verdict']}: {cells[0]['reason']}")
     _require_site(on, names.hosts().site.host, server)

@@ -226,7 +226,7 @@ def test_the_quick_form_has_one_cell_twice_once_under_load(repeated: Repeats, mo
 
     assert repeated(runs, "--quick").holds
     assert loads == [0, 1]
-    assert all(repeat.QUICK_CELL in words for words in runs.words)
+    assert all(repeat.QUICK_SCENARIO in words for words in runs.words)
 
 
 def alive(pid: int) -> bool:
