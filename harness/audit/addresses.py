@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
+from harness.audit.chart_pins import ChartPin
 from harness.audit.findings import Finding
 from harness.audit.homes import Homes
 from harness.images.references import DOCKER_HUB, ImageReference
+from harness.releases.charts import CHART_NAME
 
 _LOGIN = r"auth\.docker\.io/token\?[^\s\"']*scope=repository:"
 _NAMESPACE = r"hub\.docker\.com/v2/namespaces/(?P<owner>[\w-]+)/repositories/(?P<repository>[\w-]+)"
@@ -66,15 +68,32 @@ class Addresses:
         """Cheaper than the expression."""
         return any(it.address.rpartition("/")[2] in text for it in self._homes.history.helm)
 
+    def of_images(self, text: str, pins: Iterable[ChartPin]) -> Iterator[Address]:
+        """Every address that makes an image's with the name of the chart it is of: `oci://docker.io/kubeflow`."""
+        for pin in pins:
+            owner = pin.address.removeprefix("oci://").rstrip("/")
+            written = re.compile(rf"(?:oci://|(?<![\w./-])){re.escape(owner)}(?!/?[\w.-])")
+            beside = written.search(text, pin.start, pin.end) if self._homes.owns_images(pin.address) else None
+            found = beside or (written.search(text) if self._homes.owns_images(pin.address) else None)
+            if found is None:
+                continue
+            told = self._no_chart(f"{owner}/{CHART_NAME}")
+            right = told.replacement.removesuffix(f"/{CHART_NAME}").removeprefix("" if "://" in found[0] else "oci://")
+            is_there = pin.version in self._homes.oci_charts
+            told = replace(told, replacement=right if is_there else self._homes.charts[0])
+            # Another chart may be of the same address, where that has a name.
+            yield Address(start=found.start(), end=found.end(), finding=told, fixable=is_there and beside is not None)
+
     def chart(self, name: str) -> Finding | None:
         """What is wrong with an image's name at `oci://`, where a chart's address belongs; None for other names."""
         registry, _, repository = name.partition("/")
         known = registry in self._homes.registries and any(
             repository == it or repository.startswith(f"{it}/") for it in self._homes.repositories
         )
+        return self._no_chart(name) if known else None
+
+    def _no_chart(self, name: str) -> Finding:
         right = next((it for it in reversed(self._homes.charts) if it.startswith("oci://")), "")
-        if not known:
-            return None
         return Finding(
             rule="chart-address", message=f"oci://{name} is no address of the chart, but an image's", replacement=right
         )

@@ -22,9 +22,10 @@ _Q = r"[\"']?"
 END = r"(?=[\s,;)}\]\\]|$)"
 """What may follow a value."""
 
-# A key, or a method that sets it: `chart: x`, `chart = "x"`, `.chart("x")`.
+# A key, or a method that sets it: `chart: x`, `chart = "x"`, `.chart("x")`, `Chart: pulumi.String("x")`.
 _BEGIN = rf"(?:(?<![\w.-]){_Q}|(?<=\.)(?=\w+\())"
-_IS = rf"{_Q}(?:[ \t]*[:=]|\()[ \t]*{_Q}"
+_MADE = r"(?:[A-Za-z][\w.]{1,40}\((?=[\"']))?"
+_IS = rf"{_Q}(?:[ \t]*[:=]|\()[ \t]*{_MADE}{_Q}"
 _CHART = re.compile(
     rf"{_BEGIN}(?:(?:\w+[_-])?(?:remote|helm)?[_-]?chart(?:[_-]?(?:ref|name|path))?){_IS}"
     rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{END}",
@@ -78,8 +79,11 @@ _COMMAND_VERSION = re.compile(
     rf"(?P<version>{NUMBER}|{EXPRESSION})"
 )
 _ADDRESS = re.compile(
-    rf"{_Q}(?:repoURL|repo_url|repository|repo|url|--repo){_Q}(?:[ \t]*[:= ]|\()[ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
+    rf"{_Q}(?i:repo_?url|repository|repo|url|--repo){_Q}(?:[ \t]*[:= ]|\()[ \t]*{_MADE}{_Q}"
+    rf"(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
 )
+# Argo CD takes those of registries without their scheme.
+_PLAIN_ADDRESS = re.compile(rf"{_Q}repoURL{_Q}[ \t]*[:=][ \t]*{_Q}(?P<url>(?:[\w-]+\.)+[\w-]+(?::\d+)?/[^\s\"',}}]+)")
 _OWN_NAME = re.compile(rf"^name:[ \t]*{_Q}{_NAME}{_Q}[ \t]*(?:#.*)?$", re.M)
 _OWN_VERSION = re.compile(rf"^version:[ \t]*{_Q}(?P<version>{NUMBER}){_Q}", re.M)
 _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|locals|variable)\b)", re.M)
@@ -176,7 +180,10 @@ def _in_commands(lines: Lines, variables: Variables, sources: ChartSources) -> I
 
 def _address(where: str, given: re.Match[str] | None, sources: ChartSources) -> str:
     """The address of a chart, whose repository may have a name in the same text; empty for what upstream has at Git."""
-    found = where if "://" in where else given["url"] if given else sources.of(where.partition("/")[0]) or where
+    if given and "://" not in where:
+        found = f"oci://{given['url']}" if given.re is _PLAIN_ADDRESS else given["url"]
+    else:
+        found = where if "://" in where else sources.of(where.partition("/")[0]) or where
     return "" if _REPOSITORY.search(found) else found
 
 
@@ -220,13 +227,13 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
     )
     for pattern, match in found:
         start, end = _region(lines, match.start())
-        address = _ADDRESS.search(lines.text, start, end)
+        address = _ADDRESS.search(lines.text, start, end) or _PLAIN_ADDRESS.search(lines.text, start, end)
         if pattern is _DEPENDENCY:
             around = _of_charts(lines, match.start())
             address = address or (_ADDRESS.search(lines.text, *around) if around else None)
             if (
                 not around
-                and not (address and (CHART_NAME in address[0] or homes.may_have_chart(address["url"])))
+                and not (address and (CHART_NAME in address[0] or _may_be_theirs(address, homes)))
                 and not _K3S_CONFIG.search(lines.text, start, end)
             ):
                 continue
@@ -244,6 +251,11 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
         pin = ChartPin(at=match.start(), start=start, end=end, address=where, **_pinned(version, variables, named))
         yield pin
         yield from _customized(pin, lines, variables)
+
+
+def _may_be_theirs(address: re.Match[str], homes: Homes) -> bool:
+    """Whether an address is one of upstream's charts, or of their images by mistake."""
+    return homes.may_have_chart(address["url"]) or homes.owns_images(_address("", address, ChartSources("")))
 
 
 def _of_charts(lines: Lines, offset: int) -> tuple[int, int] | None:

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 
 _Q = r"[\"']?"
-_URL = rf"{_Q}url{_Q}[ \t]*[:=][ \t]*{_Q}(?P<url>(?:https?|oci)://[^\s\"',}}]+){_Q}"
+_URL = rf"{_Q}url{_Q}[ \t]*[:=][ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|(?:[\w-]+\.)+[\w-]+(?::\d+)?/)[^\s\"',}}]+){_Q}"
+"""helmfile has those of registries without their scheme."""
 _NAME = rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<name>[\w.-]+){_Q}"
 _PATTERNS = (
     re.compile(
@@ -53,9 +54,13 @@ class ChartSources:
         if self._known is None:
             self._known = {}
             for it in (it for pattern in _PATTERNS for it in pattern.finditer(self._text)):
-                self._known.setdefault(it["name"], set()).add(it["url"].rstrip("/"))
+                self._known.setdefault(it["name"], set()).add(_whole(it["url"]))
             for document in re.split(r"^---", self._text, flags=re.M) if _OF_FLUX.search(self._text) else ():
                 name, url = re.search(_NAME, document), re.search(_URL, document)
                 if _OF_FLUX.search(document) and name and url:
-                    self._known.setdefault(name["name"], set()).add(url["url"].rstrip("/"))
+                    self._known.setdefault(name["name"], set()).add(_whole(url["url"]))
         return self._known
+
+
+def _whole(url: str) -> str:
+    return url.rstrip("/") if "://" in url else f"oci://{url.rstrip('/')}"

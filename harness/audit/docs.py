@@ -174,7 +174,7 @@ class Scanner:
         splits, beside = Splits(self._homes, placed, file), Beside(self._homes, placed, file)
         found = list(splits.found())
         unknown = splits.unknown
-        for address in self._addresses.among(text):
+        for address in (*self._addresses.among(text), *self._addresses.of_images(text, placed.pins)):
             if is_searched(lines, address.start):
                 continue
             fixable = address.fixable and not _is_left_as_it_is(lines, file)

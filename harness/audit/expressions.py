@@ -26,8 +26,8 @@ _DEFAULTS = (
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ASSIGNED = re.compile(
     r"(?:^|[\s;{(,])[\"'$]?(?P<name>[A-Za-z_]\w*)[\"']?[ \t]*"
-    r"(?::[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.]*[ \t]+=(?=[ \t]*[\"'])|\?=|::?=|=|:|string[ \t]+=(?=[ \t]*\"))[ \t]*"
-    rf"(?P<quote>[\"']?)(?P<value>{EXPRESSION}|(?!default\b)[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])"
+    r"(?::[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.]*[ \t]+=(?=[ \t]*[\"'])|\?=|::?=|=|:|string[ \t]+=(?=[ \t]*[\"']))"
+    rf"[ \t]*(?P<quote>[\"']?)(?P<value>{EXPRESSION}|(?!default\b)[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])"
     r"(?![ \t]*(?:\|\||\?\?|or[ \t]))",
     re.M,
 )
@@ -53,7 +53,15 @@ _PARAMETER_INLINE = re.compile(
     r"(?:^|[\s,{])[\"']?(?P<name>[A-Za-z_]\w*)[\"']?:[ \t]*\{[^{}\n]*?[\"']?[Dd]efault(?:Value)?[\"']?:[ \t]*"
     r"[\"']?(?P<value>[A-Za-z0-9][\w./:@-]*)"
 )
+# `- name: version` with `default: 2.1.1` or `value: 2.1.1`: Tekton, Argo Workflows, OpenShift, Azure, containers
+_LISTED = re.compile(
+    r"^(?P<indent>[ \t]*)-[ \t]+name:[ \t]*(?P<name>[A-Za-z_]\w*)[ \t]*\n"
+    r"(?:(?P=indent)[ \t]+(?!default:|value:)[\w-]+:[^\n]*\n){0,6}"
+    r"(?P=indent)[ \t]+(?:default|value):[ \t]*[\"']?(?P<value>[A-Za-z0-9][\w./:@-]*)[\"']?[ \t]*$",
+    re.M,
+)
 _TEMPLATE = re.compile(r"\$(?P<name>\w+)\s*:=[^{}\n]{0,120}?\bdefault\s+\"(?P<value>[^\"\n]*)\"")
+_KNOWING = (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE, _ATTRIBUTE, _PARAMETER, _PARAMETER_INLINE, _LISTED)
 _LITERAL = re.compile(r"[\w./:@-]+")
 _DEEPEST = 4
 _FARTHEST = 300
@@ -111,7 +119,7 @@ class Variables:
             return None
         # One of another file, as in `.Values.image.tag`, may have a name of this one.
         scope, _, last = name[0].rpartition(".")
-        if scope not in ("", "var", "local", "env", "inputs", "params", "parameters"):
+        if scope.rpartition(".")[2] not in ("", "var", "local", "env", "inputs", "params", "parameters"):
             return None
         values = self._known().get(last, set())
         return next(iter(values)) if len(values) == 1 else None
@@ -120,7 +128,7 @@ class Variables:
         if self._values is None:
             self._values = {}
             in_comments: dict[str, set[str]] = {}
-            for pattern in (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE, _ATTRIBUTE, _PARAMETER, _PARAMETER_INLINE):
+            for pattern in _KNOWING:
                 for match in pattern.finditer(self._text):
                     name, value = match["name"], match["value"]
                     if value not in (f"var.{name}", f"local.{name}"):

@@ -13,8 +13,9 @@ from harness.audit import history
 from harness.audit.findings import Finding, Severity
 from harness.audit.history import FormerHome, History
 from harness.errors import UsageError
-from harness.images.references import DOCKER_HUB, HUB_CACHES, ImageReference, is_tagged, names_host
+from harness.images.references import DOCKER_HUB, HUB_CACHES, HUB_SERVERS, ImageReference, is_tagged, names_host
 from harness.matrix.release import Release
+from harness.releases.charts import CHART_NAME
 
 Role = Literal["operator", "hook"]
 
@@ -119,6 +120,16 @@ class Homes:
         known = [*(it.address for it in self.history.helm), *self.chart_addresses]
         plain = address.split("://", 1)[1].rstrip("/")
         return any(plain == it or plain == it.rpartition("/")[0] for it in known)
+
+    def owns_images(self, address: str) -> bool:
+        """Whether the chart's name behind an address at `oci://` makes that of an image: `oci://docker.io/kubeflow`."""
+        scheme, found, owner = address.rstrip("/").partition("oci://")
+        host, _, rest = owner.partition("/")
+        host = DOCKER_HUB if host in HUB_SERVERS else host
+        begin = f"{host}/{rest}/{CHART_NAME}"
+        return (
+            bool(found) and not scheme and any(it.name == begin or it.name.startswith(f"{begin}/") for it in self.all)
+        )
 
     def judge(self, image: ImageReference, *, tagged: bool = True) -> Finding | None:
         """What is wrong with the place that a name points to; None for images other than the operator's.

@@ -16,8 +16,8 @@ from harness.releases.charts import CHART_NAME
 
 _Q = r"[\"']?"
 _ANY_VERSION = re.compile(
-    rf"(?<![\w.-])(?P<key>(?:[\w.-]{{0,60}}version|[\w.-]{{0,20}}operator)){_Q}(?:[ \t]*(?:[?:]?=|:)[ \t]*|[ \t]+)"
-    rf"{_Q}(?P<version>{NUMBER}){_Q}{END}",
+    rf"(?<![\w.-])(?P<key>(?:[\w.-]{{0,60}}version|[\w.-]{{0,20}}operator(?:[_-]?(?:helm|chart)){{0,2}})){_Q}"
+    rf"(?:[ \t]*(?:[?:]?=|:)[ \t]*|[ \t]+|>){_Q}(?P<version>{NUMBER}){_Q}(?:{END}|(?=<))",
     re.I,
 )
 _DECLARED = re.compile(
@@ -102,7 +102,7 @@ class OldCharts:
                     variable=it["key"],
                 )
                 continue
-            around = [it["key"], *lines.owners(it.start("version"))[:4]]
+            around = [*dict.fromkeys((it["key"], *lines.owners(it.start("version"))))][:4]
             own, *_ = words = [re.sub(r"[^a-z]", "", key.lower()) for key in around]
             if _OWN_KEY.fullmatch(own) and any(_OPERATOR in key for key in words) and any(map(_OF_CHART.search, words)):
                 begin, finish = it.span("version")

@@ -10,7 +10,7 @@ from functools import cached_property
 
 _KEY_BEFORE = re.compile(r"[\"']?([A-Za-z_][\w./-]*)[\"']?\]?\s*(?::=|\?=|[:=])\s*[|>]?[-+]?\s*(?:[*!]|\[\]\w+\s*)?$")
 _KEY_LINE = re.compile(r"\s*(?:-\s+)*[\"']?([A-Za-z_][\w./-]*)[\"']?\s*(?:[:?+]?=|:)(?:\s|$)")
-_BLOCK_LINE = re.compile(r"\s*(?:resource|module|data)?\s*\"?([\w-]+)\"?(?:\s+\"[^\"]*\")*\s*\{\s*$")
+_BLOCK_LINE = re.compile(r"\s*(?:resource|module|data|variable)?\s*\"?([\w-]+)\"?(?:\s+\"[^\"]*\")*\s*\{\s*$")
 _FARTHEST = 2000
 _LONG, _NEAR = 5000, 300
 """More letters have only lines that no person has written; so many of them are looked at before each name."""

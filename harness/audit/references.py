@@ -51,11 +51,13 @@ _COMMAND = re.compile(
     r"(?:pull|push|run|tag|save|inspect|copy|cp|digest|manifest|config|rmi|ls|export|create|from|import)\b"
     r"|\b(?:kind\s+load\s+docker-image|minikube\s+(?:image\s+load|cache\s+add)|k3d\s+images?\s+import)\b"
     r"|\b(?:trivy\s+image|grype|syft|cosign\s+\w+|docker\s+scout\s+\w+|kubectl\s+(?:set\s+image|run))\s"
-    r"|\bdatasource=docker\s|\bDockerImageName\.parse\(\s*[\"']$"
+    r"|(?:\bdocker::|\bdocker_)image\s*\{?\s*[\"']$|\bdatasource=docker\s|\bDockerImageName\.parse\(\s*[\"']$"
     r"|(?-i:^\s*FROM\s|\bCOPY\s+--from=)|--image[= ]|\bimage\s+[\"']$)[^|;&]*$",
     re.I,
 )
 _IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
+_MODULE = re.compile(r"(?:[\w.]+\.)?(?:docker|podman)_image\b")
+"""What pulls images in Ansible and Salt."""
 _ELEMENT = re.compile(r"<[\w.:-]*image\w*>\s*$", re.I)
 _COMMENT = re.compile(r"\s*\S.*\s(?:#|//)\s")
 # The two ends of a copy: regsync, dregsy.
@@ -326,7 +328,7 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
         text = lines.text
         first, last = text.rfind("{", 0, reference.start), text.find("}", reference.end)
         return bool(_DATASOURCE.search(text, max(first, 0), last if last >= 0 else len(text)))
-    return in_image_key(owners[:2])
+    return in_image_key(owners[:2]) or any(map(_MODULE.match, owners[:4]))
 
 
 def in_image_key(owners: list[str]) -> bool:

@@ -11,7 +11,8 @@ from harness.audit.owners import Lines
 _KEYS = re.compile(
     r"(?:match|exclude)(?:Package|Dep|Source)\w*|packageNames|packagePatterns|matchStrings|sourceUrl\w*"
     r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors"
-    r"|transports|prefix|glob|imageReferences|registryScopes|patterns?|reject\w*|(?:old|former)_?(?:image|name|registry)?",
+    r"|transports|prefix|glob|imageReferences|registryScopes|patterns?|reject\w*|(?:deprecated|banned|obsolete|retired)\w*"
+    r"|\w*(?:allow|white|block|deny|black)_?list\w*|(?:old|former)_?(?:image|name|registry)?s?",
     re.I,
 )
 _REGISTRIES_CONF = re.compile(r"^\s*\[\[registry(?:\.mirror)?\]\]", re.M)
@@ -40,9 +41,12 @@ _ON_THE_LINE = re.compile(
     r"|\b(?:sed|perl)\b.*[\"'\s]s(?P<mark>[#|,/@!~{])(?:(?!(?P=mark)).)*$"
     r"|\baz\s+acr\s[^|;&]*\s(?:--image|-t|--repository)[= ][\"']?$"
     r"|\b(?:e?grep|rg|ag|ack|git\s+grep)\s[^|;&]*$"
-    r"|\b(?:(?:failed|unable|could not) (?:to )?(?:pull|resolve|fetch)|back-?off pulling|manifest for|ErrImagePull"
-    r"|ImagePullBackOff|pull access denied)\b[^|;&]*$"
-    r"|(?:!=|==|=~|!~|\bnot\s+in|\bcase)\s*[\\\"'(\[]*$",
+    r"|\b(?:(?:failed|unable|could not) (?:to )?(?:pull|resolve|fetch|solve|find|load|inspect)"
+    r"|back-?off pulling|manifest for|ErrImagePull|ImagePullBackOff|pull access denied)\b[^|;&]*$"
+    r"|(?:!=|==|=~|!~|\|=|\|~|\bnot\s+in|\bcase)\s*[\\\"'(\[`]*$"
+    # Of Prometheus, and of databases.
+    r"|\b(?-i:[a-z]+_\w+)\{[^{}]*\w=[\\]?[\"'`]$"
+    r"|\bwhere\s[^;]*(?:=|<>|\blike|\bin\s*\([^()]*|\b(?:contains|has|startswith|endswith|matches|regexp?)\w*)\s*[\"']$",
     re.I,
 )
 _MADE = re.compile(
@@ -58,7 +62,13 @@ _WORD = re.compile(r"[^\s\"']+")
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
 _IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")
 _ASKED = re.compile(r"[\"'][ \t]+(?:not[ \t]+)?in[ \t]")
-_FAILED = re.compile(r"[\"'`]?:[ \t]*(?:not found|manifest unknown|pull access denied|denied|unauthorized)\b", re.I)
+_FAILED = re.compile(
+    r"[\"'`]?:[ \t]*(?:not found|manifest unknown|pull access denied|denied|unauthorized)\b"
+    r"|[\"'`]{0,2}[ \t]+(?:(?:always |now |then )?fail(?:s|ed)?\b|(?:was |is )?not found\b"
+    r"|(?:does not|doesn[’']t|never) exist|(?:can(?:not|[’']t)|could not) be (?:pulled|found)|(?:is|was) not (?:there|available|published))",
+    re.I,
+)
+_IF = re.compile(r"\b(?:if|when|unless|in case|should)\b", re.I)
 _FILES = (".rego",)
 _MOST_LINES = 20
 _MOST_LETTERS = 500
@@ -92,7 +102,7 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     if file.endswith(_FILES) or text[max(0, start - 1) : start] == "!" or text[end : end + 1] in ("*", "?"):
         return True
     if (
-        _FAILED.match(text, end)
+        (_FAILED.match(text, end) and not _IF.search(lines.before(start)))
         or text[end : end + 2] == ":*"
         or _is_member(lines, start, end)
         or _is_left_of_equals(lines, start, end)

@@ -73,6 +73,9 @@ class Splits:
         if is_rule(self._lines, self._file, part.start, part.end):
             return
         registry, tag, digest = (self._placed.near(part, word) for word in ("registry", "tag", "digest"))
+        if registry and registry.value and part.written != value and value.startswith(f"{registry.value}/"):
+            # `IMAGE: $REGISTRY/a/b` is a whole name.
+            registry = None
         pin = self._placed.pin(part.start)
         owner = self._placed.near(part, "owner") if registry and "/" not in value else None
         if owner and owner.value:
