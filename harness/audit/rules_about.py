@@ -65,7 +65,8 @@ _ASKED = re.compile(r"[\"'][ \t]+(?:not[ \t]+)?in[ \t]")
 _FAILED = re.compile(
     r"[\"'`]?:[ \t]*(?:not found|manifest unknown|pull access denied|denied|unauthorized)\b"
     r"|[\"'`]{0,2}[ \t]+(?:(?:always |now |then )?fail(?:s|ed)?\b|(?:was |is )?not found\b"
-    r"|(?:does not|doesn[’']t|never) exist|(?:can(?:not|[’']t)|could not) be (?:pulled|found)|(?:is|was) not (?:there|available|published))",
+    r"|(?:does not|doesn[’']t|never) exist"
+    r"|(?:can(?:not|[’']t)|could not) be (?:pulled|found)|(?:is|was) not (?:there|available|published))",
     re.I,
 )
 _IF = re.compile(r"\b(?:if|when|unless|in case|should)\b", re.I)
