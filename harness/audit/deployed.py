@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -70,10 +70,12 @@ def charts_in(
 ) -> Iterator[Deployment]:
     """Every chart that an object deploys. `config` has the data of ConfigMaps and Secrets by their names."""
     kind = str(it.get("kind") or "")
-    if kind in ("Application", "ApplicationSet"):
+    if kind in ("Application", "ApplicationSet") and not isinstance(at(it, "spec.components"), list):
         yield from _argo_cd(_patched(it.get("spec")), where, read)
     elif kind == "HelmRelease":
         yield from _flux(it.get("spec"), where, config)
+    elif kind == "App" and isinstance(at(it, "spec.fetch"), list):
+        yield from _kapp(it["spec"], where, config)
     elif kind in ("HelmChart", "HelmChartConfig"):
         yield from _k3s(it.get("spec"), where)
     elif isinstance(it.get("releases"), list) and not kind:
@@ -169,6 +171,16 @@ def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
         values = merge(values_of(spec.get("valuesContent")), set_values.of(spec.get("set")))
         chart, version = str(spec.get("chart") or ""), str(spec.get("version") or "")
         yield Deployment(where=where, chart=chart, version=version, address=str(spec.get("repo") or ""), values=values)
+
+
+def _kapp(spec: Mapping[str, Any], where: str, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Deployment]:
+    """A chart of kapp-controller with every key of its Secrets and ConfigMaps (carvel.dev, App CR spec)."""
+    steps = (_mapping(it.get("helmTemplate")) for it in _mappings(spec.get("template")))
+    references = (ref for it in steps for one in _mappings(it.get("valuesFrom")) for ref in one.values())
+    names = [str(it.get("name")) for it in references if isinstance(it, Mapping)]
+    values = merge(*(values_of(text) for name in names for text in config.get(name, {}).values()))
+    for it in _others(spec["fetch"], where):
+        yield replace(it, values=merge(it.values, values))
 
 
 def _helmfile(it: Mapping[str, Any], where: str, read: ReadFile) -> Iterator[Deployment]:

@@ -60,8 +60,14 @@ _LISTED = re.compile(
     r"(?P=indent)[ \t]+(?:default|value):[ \t]*[\"']?(?P<value>[A-Za-z0-9][\w./:@-]*)[\"']?[ \t]*$",
     re.M,
 )
+# `set -x REGISTRY docker.io`, `setenv REGISTRY docker.io`, `ENV REGISTRY docker.io`
+_SET = re.compile(
+    r"^[ \t]*(?:set(?:[ \t]+-\w+)+|setenv|ENV)[ \t]+(?P<name>[A-Za-z_]\w*)[ \t]+"
+    r"[\"']?(?P<value>[\w./:@-]+)[\"']?[ \t]*$",
+    re.M,
+)
 _TEMPLATE = re.compile(r"\$(?P<name>\w+)\s*:=[^{}\n]{0,120}?\bdefault\s+\"(?P<value>[^\"\n]*)\"")
-_KNOWING = (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE, _ATTRIBUTE, _PARAMETER, _PARAMETER_INLINE, _LISTED)
+_KNOWING = (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE, _ATTRIBUTE, _PARAMETER, _PARAMETER_INLINE, _LISTED, _SET)
 _LITERAL = re.compile(r"[\w./:@-]+")
 _DEEPEST = 4
 _FARTHEST = 300

@@ -120,6 +120,8 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
         yield from _texts(it.get("data") or {}, where)
     elif kind in ("Kustomization", "Component") or _is_kustomization(it):
         yield from _kustomized(it, where)
+        # Flux has the same keys one level below.
+        yield from _kustomized(it.get("spec"), where)
     elif kind == "HelmRelease":
         renderers = at(it, "spec.postRenderers")
         for renderer in renderers if isinstance(renderers, list) else ():
@@ -134,7 +136,7 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
 
 
 def _argo_images(spec: Any, where: str) -> Iterator[Mention]:
-    """The images that Argo CD gives to Kustomize, as `OLD=NEW` or `NEW`."""
+    """The images that Argo CD gives to Kustomize, as `OLD=NEW` or `NEW`, and its patches."""
     if isinstance(spec, list):
         for one in spec:
             yield from _argo_images(one, where)
@@ -145,6 +147,7 @@ def _argo_images(spec: Any, where: str) -> Iterator[Mention]:
             yield Mention(
                 text=new, where=f"{where} kustomize.images[{number}]", partial=not (is_tagged(new) or "@" in new)
             )
+        yield from _kustomized({"patches": at(spec, "kustomize.patches")}, where)
         for below in spec.values():
             yield from _argo_images(below, where)
 
@@ -221,6 +224,9 @@ def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
     if value.get("kind") == "DockerImage" and isinstance(value.get("name"), str):
         # What a tag of an ImageStream is imported from.
         yield Mention(text=value["name"], where=f"{where} {path}.name")
+    parameter = value.get("value") or value.get("default")
+    if str(value.get("name") or "").lower().endswith("image") and _is_operators(parameter):
+        yield Mention(text=str(parameter), where=f"{where} {path} {value['name']}")
     for key, inner in value.items():
         below = f"{path}.{key}" if path else str(key)
         if rules_about.is_key_of_rules(str(key)) or (key == "image" and "newImage" in value):

@@ -25,6 +25,8 @@ _ALLOWED = re.compile(r"(?P<mark>[~^=]?)v?(?P<parts>\d+(?:\.(?:\d+|[xX*])){0,2})
 """Which versions of a chart Helm may take: `2.4.x`, `~2.1.0`, `^2.1`."""
 _BOUND = re.compile(r"([<>]=?)[ ]?v?(\d+(?:\.\d+){0,2})")
 """One end of them: `>=2.0.0 <2.2.0`."""
+_AT_REGISTRY = re.compile(r"\w[\w-]*(?:\.[\w-]+)+(?::\d+)?/")
+"""An address of a registry without its scheme, as Argo CD and helmfile take it."""
 _API = re.compile(r"v1(?:alpha|beta)\d-.*")
 """Tags of images before release 2.0: the version of the API, of the operator, and of Spark."""
 _MOVING = ("", "latest")
@@ -115,10 +117,10 @@ class Homes:
 
     def may_have_chart(self, address: str) -> bool:
         """Whether upstream's chart may be at an address; an alias of a repository may stand for any."""
-        if "://" not in address:
+        if "://" not in address and not _AT_REGISTRY.match(address):
             return True
         known = [*(it.address for it in self.history.helm), *self.chart_addresses]
-        plain = address.split("://", 1)[1].rstrip("/")
+        plain = address.split("://", 1)[-1].rstrip("/")
         return any(plain == it or plain == it.rpartition("/")[0] for it in known)
 
     def owns_images(self, address: str) -> bool:

@@ -100,7 +100,7 @@ def is_key_of_rules(key: str) -> bool:
 def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     """Whether the name between two offsets is what a rule speaks of."""
     text = lines.text
-    if file.endswith(_FILES) or text[max(0, start - 1) : start] == "!" or text[end : end + 1] in ("*", "?"):
+    if file.endswith(_FILES) or text[max(0, start - 1) : start] in ("!", "^") or text[end : end + 1] in ("*", "?"):
         return True
     if (
         (_FAILED.match(text, end) and not _IF.search(lines.before(start)))
