@@ -24,6 +24,12 @@ _CELL = r"[\"'`*]*[ \t]*[|,;\t][ \t]*[\"'`*]*"
 _CELL_BEFORE = re.compile(rf"(?<![\w/.-])(?P<host>[\w.-]+\.[\w.-]+(?::\d+)?)/?{_CELL}$")
 _NEXT = rf"(?:{_CELL}|[\"'`*]*</(?:code></)?td>\s*<td[^>]*>(?:<code>)?|`*\n[ \t]+-[ \t]+`*)"
 _CELL_AFTER = re.compile(rf"{_NEXT}(?P<tag>v?\d+\.\d+\.\d+[\w.-]*)")
+_TOLD_TAG = re.compile(
+    r"(?i:\b\w*tag)\b[\"'`)\]]*[ \t]*(?:=>|[,:=(])?\s*(?:[\"']?(?:value|default)[\"']?[ \t]*[:=][ \t]*)?[\"'`]?"
+    r"(?P<tag>\d+\.\d+\.\d+[\w.-]*|v1beta\d-[\w.-]+)"
+)
+"""`tag '2.1.1'`, `.tag("2.1.1")`, `{name: tag, value: 2.1.1}`"""
+_TOLD_WITHIN = 3
 _HEAD = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
 _IS_IMAGE, _IS_TAG, _IS_HOST = (
     re.compile(it, re.I) for it in (r"\bimage", r"\b(?:tag|version)", r"\b(?:registry|host)")
@@ -54,7 +60,17 @@ class Beside:
         if tag:
             return tag.value or ""
         after = _CELL_AFTER.match(self._lines.text, it.end)
-        return after["tag"] if after else self._used_tag(it) or ""
+        return after["tag"] if after else self._used_tag(it) or self._told_tag(it)
+
+    def _told_tag(self, it: Reference) -> str:
+        """A tag that upstream published and that the same line or the next few have, whatever the language."""
+        text, (number, _) = self._lines.text, self._lines.place(it.end)
+        last = min(len(self._lines.all), number + _TOLD_WITHIN)
+        found = _TOLD_TAG.search(text, it.end, self._lines.start(last) + len(self._lines.all[last - 1]))
+        if not found or "/" in (between := text[it.end : found.start()]) or "\n\n" in between:
+            return ""
+        had = any(found["tag"] in one.versions for one in self._homes.all)
+        return found["tag"] if had or any(one.had(found["tag"]) for one in self._homes.history.homes) else ""
 
     def _used_tag(self, it: Reference) -> str | None:
         """The tag that a text puts behind the variable of a name; empty where it cannot be known."""

@@ -274,6 +274,10 @@ LEFT_ALONE = [
     ("values.yaml", "op:\n  image:\n    repository: kubeflow/spark-operator\n    tag: 2.5.2\n"),
     ("op.spdx.json", '{"name": "docker.io/kubeflow/spark-operator", "versionInfo": "2.5.2"}\n'),
     (".env", "OPERATOR_IMAGE_REPOSITORY=kubeflow/spark-operator\nOPERATOR_IMAGE_TAG=2.5.2\n"),
+    ("wf.yaml", "- {name: image, value: docker.io/kubeflow/spark-operator}\n- {name: tag, value: 2.1.1}\n"),
+    ("op.groovy", 'docker.setImage("docker.io/kubeflow/spark-operator").setTag("2.1.1")\n'),
+    ("default.rb", "docker_image 'kubeflow/spark-operator' do\n  tag '2.1.1'\nend\n"),
+    ("init.sls", "op:\n  docker_image.present:\n    - name: kubeflow/spark-operator\n    - tag: 2.1.1\n"),
 ]
 
 
