@@ -54,6 +54,9 @@ def read(file: Path) -> Manifest | None:
 
     Raises UsageError where it has several operators, and for a file beside it that it names and that cannot be used.
     """
+    if not file.is_file():
+        # Whoever reads it as values says what is wrong, and a pipe is empty after the first reader.
+        return None
     try:
         text = file.read_text(encoding="utf-8")
         documents = [with_text_keys(it) for it in yaml.load_all(check_yaml(text), Loader=Loader)]

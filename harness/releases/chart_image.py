@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from harness.images.references import names_host
@@ -21,6 +22,9 @@ KEYS = ("image", "hook.image")
 
 _NULL = "%!s(<nil>)"
 """What the templates print for a registry or a repository that a null took away (`printf "%s"` of Go)."""
+
+_SMALLEST, _LARGEST = 4, 6
+"""Exponents of ten up to which Go prints a number without one."""
 
 ACCOUNTS = "serviceAccounts"
 """A key of charts before 2.0.0, below which the operator's account has the chart's name as its key."""
@@ -57,15 +61,34 @@ def rendered(values: Mapping[str, Any], key: str, *, registry: str, repository: 
     """The image at a key of `KEYS` for a user's values; the others are the chart's own, and its version."""
     given = at(values, key)
     found = {it: given[it] for it in ("registry", "repository", "tag") if isinstance(given, Mapping) and it in given}
-    if found.get("tag") is None:
+    if found.get("tag") is None or found["tag"] == 0:
+        # What a template finds empty, a zero and false too, has the chart's version in its place.
         found.pop("tag", None)
-    named = {part: _NULL if value is None else str(value) for part, value in found.items()}
+    named = {part: _NULL if value is None else printed(value) for part, value in found.items()}
     return ChartImage(
         registry=named.get("registry", registry),
         repository=named.get("repository", repository),
         tag=named.get("tag") or version,
         given=tuple(named),
     )
+
+
+def printed(value: object) -> str:
+    """A plain value as a template prints it: every number is a float64 to Helm, and %v of Go gives large ones an
+    exponent (strconv, %e from an exponent of 6 on). A tag like 20240115 becomes 2.0240115e+07.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, int | float):
+        return str(value)
+    sign, digits, power = Decimal(repr(float(value))).normalize().as_tuple()
+    if not isinstance(power, int):
+        return str(value)
+    exponent = len(digits) + power - 1 if any(digits) else 0
+    if -_SMALLEST <= exponent < _LARGEST:
+        return format(Decimal((sign, digits, power)), "f")
+    first, *more = map(str, digits)
+    return f"{'-' * sign}{first}{'.' * bool(more)}{''.join(more)}e{exponent:+03d}"
 
 
 def of_operator(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.releases import pod_kinds
+from harness.releases.chart_image import printed
 from harness.releases.values import PASSED_ON, at
 
 Values = Mapping[str, Any]
@@ -27,6 +28,7 @@ _OF_PODS = (
 _LISTS_OF_MAPS = ("env", "envFrom", "sidecars", "tolerations", "topologySpreadConstraints", "volumes", "volumeMounts")
 _PART_OF_PODS, _PERCENT = ".podDisruptionBudget.minAvailable", re.compile(r"\d+%")
 """A number that may be a part of all (policy/v1 PodDisruptionBudgetSpec)."""
+_TAG = "image.tag"
 _DURATION = re.compile(r"\d+(?:ms|s|m|h)")
 
 _TAKEN: Mapping[pod_kinds.Kind, str] = {
@@ -68,6 +70,9 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
         elif {*key.split(".")[:-1]} & {*PASSED_ON} and {_kind(value), _kind(own)} <= _PLAIN:
             # Kubernetes takes these as they are, whatever the chart has there.
             continue
+        elif key.endswith(_TAG) and _kind(value) == "a number" and printed(value) != str(value):
+            words = f"is a number, which Helm writes as {printed(value)}"
+            yield Wrong(key=key, words=words, step=f"write {key} in quotes", stops="+" in printed(value))
         elif isinstance(own, bool) and isinstance(value, str) and value.lower() in _MEANT_FALSE:
             words = f'is the text "{value}", and a template that asks for it takes any text for true'
             yield Wrong(key=key, words=words, step=f"write {key}: false, without quotes", stops=False)

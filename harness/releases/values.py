@@ -27,16 +27,32 @@ _WHAT = "the values file"
 
 
 class Loader(libyaml.Loader):  # type: ignore[misc, valid-type]
-    """YAML as Helm reads it: a date stays the text that was written, `=` is plain, `y` and `n` are booleans."""
+    """YAML as Helm reads it: dates and times of day stay the text that was written, `=` is plain, `y` and `n` are
+    booleans.
+    """
 
     bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012 - the base class has it so
 
 
-_NOT_IN_HELM = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_NOT_IN_HELM = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value", _INT, _FLOAT)
 Loader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_IN_HELM]
     for letter, resolvers in Loader.yaml_implicit_resolvers.items()
 }
+# As go-yaml has numbers (v2, resolve.go): 22:30:00 is none, 12e4 and 0815 are.
+Loader.add_implicit_resolver(
+    _INT,
+    re.compile(r"^[-+]?(?:0b_?[01][01_]*|0x_?[0-9a-fA-F][0-9a-fA-F_]*|0o?_?[0-7][0-7_]*|0|[1-9][0-9_]*)$"),
+    list("-+0123456789"),
+)
+Loader.add_implicit_resolver(
+    _FLOAT,
+    re.compile(
+        r"^(?:[-+]?(?:\.[0-9][0-9_]*|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]{1,2})?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+0123456789."),
+)
 Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^[yYnN]$"), list("yYnN"))
 
 
@@ -138,6 +154,7 @@ def _first(path: Path, documents: Sequence[Any], text: str) -> Any:
 
 
 def _text(path: Path) -> str:
+    _require_file(path)
     try:
         content = path.read_bytes()
     except FileNotFoundError as missing:
@@ -154,7 +171,20 @@ def _text(path: Path) -> str:
     return text
 
 
+def _require_file(path: Path) -> None:
+    """Raise UsageError for a folder, and for a pipe such as `<(helm get values …)`, which is empty after one reader."""
+    if path.is_dir():
+        raise UsageError(f"--values {path} is a folder", "give the files in it, each with --values")
+    if path.exists() and not path.is_file():
+        raise UsageError(
+            f"--values {path} is no file but a pipe, which can be read only once",
+            "write it to a file before: helm get values RELEASE --namespace NAMESPACE --output yaml > values.yaml",
+        )
+
+
 def _why_missing(path: str) -> str:
+    if path == "-":
+        return "nothing is read from standard input: write it to a file before, and give that"
     scheme = re.match(r"([a-z0-9+-]+):/", path)
     if scheme is None:
         return "check the path after --values"

@@ -23,6 +23,10 @@ VALUES: list[tuple[dict[str, Any], str]] = [
     ({"tag": "v2.5.2"}, f"{GHCR}:v2.5.2"),
     ({"tag": ""}, f"{GHCR}:{NEWEST.version}"),
     ({"registry": "docker.io"}, f"docker.io/kubeflow/spark-operator/controller:{NEWEST.version}"),
+    ({"tag": 20240115}, f"{GHCR}:2.0240115e+07"),
+    ({"tag": 120000.0}, f"{GHCR}:120000"),
+    ({"tag": 2.10}, f"{GHCR}:2.1"),
+    ({"tag": True}, f"{GHCR}:true"),
     ({"registry": "", "repository": "docker.io/a/b", "tag": 1}, "/docker.io/a/b:1"),
     ({"repository": "acme.azurecr.io/op", "tag": "2.5.0"}, "ghcr.io/acme.azurecr.io/op:2.5.0"),
     ({"registry": "ghcr.io/kubeflow", "repository": "spark-operator/controller"}, f"{GHCR}:{NEWEST.version}"),
@@ -47,6 +51,7 @@ def test_the_audit_judges_what_the_chart_asks_for(image: dict[str, Any], text: s
 @pytest.mark.parametrize(
     ("image", "told"),
     [
+        ({"tag": 20240115}, "image.tag is a number, which Helm writes as 2.0240115e+07"),
         ({"tag": "v2.4.0"}, "there is no image with the tag v2.4.0: tags are versions without v"),
         ({"repository": "acme.azurecr.io/op"}, f"asks for ghcr.io/acme.azurecr.io/op:{NEWEST.version}"),
         ({"registry": "", "repository": "docker.io/a/b"}, f"makes the name /docker.io/a/b:{NEWEST.version}"),

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.advice import manifests
 from harness.errors import UsageError
 from harness.releases.values import PROFILES, load_values, merge, profile
 
@@ -74,6 +76,47 @@ def test_dates_stay_text_as_in_helm(tmp_path: Path) -> None:
     file = tmp_path / "values.yaml"
     file.write_text("image:\n  tag: 2024-01-01\n")
     assert load_values(file) == {"image": {"tag": "2024-01-01"}}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("22:30:00", "22:30:00"),
+        ("190:20:30", "190:20:30"),
+        ("7e85421", "7e85421"),
+        ("12e4", 120000.0),
+        ("1e3", 1000.0),
+        ("0815", 815.0),
+        ("010", 8),
+        ("0o17", 15),
+        ("0x10", 16),
+        ("1_000", 1000),
+        ("-.5", -0.5),
+        ("1.2.3", "1.2.3"),
+    ],
+)
+def test_numbers_are_those_of_helm(tmp_path: Path, written: str, read: object) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(f"value: {written}\n")
+    found = load_values(file)["value"]
+    assert (found, type(found)) == (read, type(read))
+
+
+def test_a_pipe_is_refused_since_its_second_reader_gets_nothing(tmp_path: Path) -> None:
+    pipe = tmp_path / "63"
+    os.mkfifo(pipe)
+    assert manifests.read(pipe) is None
+    with pytest.raises(UsageError, match="is no file but a pipe") as told:
+        load_values(pipe)
+    assert told.value.next_step.endswith("> values.yaml")
+
+
+def test_a_folder_and_standard_input_are_told_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"):
+        load_values(tmp_path)
+    with pytest.raises(UsageError) as told:
+        load_values(Path("-"))
+    assert "write it to a file" in told.value.next_step
 
 
 def test_every_profile_can_be_read() -> None:
