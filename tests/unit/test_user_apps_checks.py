@@ -135,6 +135,39 @@ def test_a_refusal_is_told_in_the_servers_words(tmp_path: Path) -> None:
     assert "spark.master" in found.message
 
 
+def refusal(when: When, words: str) -> RefusedCreate:
+    name = "etl" if when is When.BEFORE else "etl-after"
+    here = {"namespace": "user-apps", "kind": "SparkApplication", "name": name, "part": Part.USERS}
+    return RefusedCreate(at=at(-50), when=when, words=words, **here)  # type: ignore[arg-type]
+
+
+def test_what_was_refused_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
+    both = tuple(refusal(when, "spec.driver: Required value") for when in (When.BEFORE, When.AFTER))
+    found = judged(tmp_path, refused=both)
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert re.search("refused before the operator was touched.*spec.driver: Required value", found.message)
+
+    away = refusal(When.BEFORE, 'failed calling webhook "mutate": connection refused')
+    assert judged(tmp_path, after(), refused=(away,)).verdict is Verdict.FAILED
+
+
+def test_a_schedule_that_was_invalid_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
+    both = tuple(
+        replace(it, looks=tuple(replace(look, at=at(-40)) for look in it.looks))
+        for it in (schedule("FailedValidation", When.BEFORE), schedule("FailedValidation", When.AFTER))
+    )
+    found = judged(tmp_path, text=SCHEDULE, schedules=both)
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert re.search("FailedValidation before the operator was touched.*bad cron", found.message)
+
+
+def test_a_server_that_failed_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
+    both = server(When.BEFORE, "Failed"), server(When.AFTER, "Failed")
+    assert judged(tmp_path, text=CONNECT, connects=both).verdict is Verdict.UNAVAILABLE
+    both = server(When.BEFORE), server(When.AFTER, "Failed")
+    assert judged(tmp_path, text=CONNECT, connects=both).verdict is Verdict.FAILED
+
+
 def test_one_that_begins_again_by_itself_may_have_several_drivers(tmp_path: Path) -> None:
     always = PI.replace("  mode: cluster\n", "  restartPolicy: {type: Always}\n")
     mine = before(look(-40, S.RUNNING), pods=(driver(ended_at=at(5)), driver("2", created=20, exit_status=None)))

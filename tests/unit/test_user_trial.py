@@ -35,8 +35,9 @@ class Server:
 
     namespace = "user-apps"
 
-    def __init__(self, refused: str = "", **states: str) -> None:
+    def __init__(self, refused: str = "", words: str = "the webhook says no", **states: str) -> None:
         self._refused = refused
+        self._words = words
         self.states = states
         self.created: list[str] = []
         self.deleted: list[str] = []
@@ -50,7 +51,7 @@ class Server:
     def create(self, manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for it in manifests:
             if it["metadata"]["name"] == self._refused:
-                raise Refused("the webhook says no")
+                raise Refused(self._words)
             self.created.append(f"{it['kind']}/{it['metadata']['name']}")
         last = manifests[-1]
         return [{**last, "metadata": {**last["metadata"], "uid": "u", "resourceVersion": "1"}}]
@@ -64,6 +65,9 @@ class Server:
 
     def events(self) -> list[Event]:
         return self.warnings
+
+    def get(self, resource: object, name: str) -> dict[str, Any]:
+        return {"status": {"reason": "failed to parse schedule: end of range (25) above maximum (23): 25"}}
 
     def delete(self, resource: object, name: str) -> None:
         self.deleted.append(name)
@@ -131,6 +135,7 @@ def test_all_that_come_to_their_ends_pass_and_what_they_need_comes_once(run: Cal
         (Server(etl="COMPLETED"), 2, "had 2 driver pods"),
         (Server(etl="late"), 1, "waited 300 s"),
         (Server("etl"), 1, "the webhook says no"),
+        (Server("etl", 'webhook "x" denied the request: the name is invalid: etl'), 1, "denied the request"),
     ],
 )
 def test_what_does_not_fails_and_names_its_file(
@@ -162,10 +167,32 @@ def test_what_a_drivers_log_explains_is_told(
     assert found.message.startswith(f"SparkApplication etl of f0.yaml:1: {printed.cause}; driver container failed")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        r'refused with 422: {"message":"SparkApplication.sparkoperator.k8s.io \"etl\" is invalid: spec.driver"}',
+        r'refused with 400: {"message":"strict decoding error: unknown field \"spec.driver.coreRequests\""}',
+    ],
+)
+def test_an_application_that_no_api_server_takes_says_nothing_of_the_operator(
+    run: Callable[..., dict[str, Finding]], words: str
+) -> None:
+    found = run(Server("etl", words), PI)["user-app etl"]
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "etl of f0.yaml:1 was refused by the CRD's schema" in found.message
+    assert words in found.message
+
+
+def test_a_schedule_that_nobody_can_read_says_nothing_of_the_operator(run: Callable[..., dict[str, Finding]]) -> None:
+    found = run(Server(nightly="FailedValidation"), SCHEDULE)["user-app nightly"]
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "correct its schedule or its timeZone: failed to parse schedule: end of range" in found.message
+
+
 def test_a_schedule_that_is_not_taken_up_fails_and_the_others_are_judged(
     run: Callable[..., dict[str, Finding]],
 ) -> None:
-    found = run(Server(etl="COMPLETED", nightly="FailedValidation"), PI, SCHEDULE)
+    found = run(Server(etl="COMPLETED", nightly="Validating"), PI, SCHEDULE)
     assert found["user-app nightly"].verdict is Verdict.FAILED
     assert found["user-app etl"].verdict is Verdict.PASSED
 

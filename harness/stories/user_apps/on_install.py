@@ -6,6 +6,7 @@ Each is judged by its own pods and has a time of its own, which begins when it i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
     from harness.apps.users import UserManifest, UserManifests
 
 _READY_SECONDS = 180.0
+
+INVALID = "FailedValidation"
+"""The state of a schedule whose cron expression or time zone the operator cannot read
+(internal/controller/scheduledsparkapplication/controller.go)."""
+
+_BY_SCHEMA = re.compile(r"strict decoding error|cannot be handled as|\b(?:is|was) invalid: ")
+"""The words of an API server for fields that a CRD does not have or that are of another kind (k8s.io/apimachinery,
+pkg/api/errors). An admission webhook denies, and may use the same words."""
+_DENIED = "denied the request"
 
 
 def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = ()) -> list[Finding]:
@@ -98,6 +108,9 @@ def _submitted(ctx: ScenarioContext, objects: Objects, it: UserManifest) -> Find
     try:
         (raw,) = objects.create([manifest])
     except Refused as refused:
+        if _BY_SCHEMA.search(refused.message) and _DENIED not in refused.message:
+            words = "by the CRD's schema, so it says nothing of the operator"
+            return unavailable(check_of(it), f"{_title(it)} was refused {words}: {refused.message}", **facts)
         return failed(check_of(it), f"{_title(it)}: {refused.message}", **facts)
     try:
         finding = _followed(ctx, objects, it, raw, facts)
@@ -163,8 +176,14 @@ def _why(objects: Objects, course: Course) -> str:
 def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest, facts: Mapping[str, Any]) -> Finding:
     """A schedule that the operator has taken up, or a Connect server that is Ready."""
     resource = _resource(it)
-    field, wanted = ("state", {"Ready"}) if resource is CONNECT else ("scheduleState", {"Scheduled", "Suspended"})
+    field, wanted = (
+        ("state", {"Ready"}) if resource is CONNECT else ("scheduleState", {"Scheduled", "Suspended", INVALID})
+    )
     state = _until_state(ctx, objects, resource, it.name, field, wanted)
+    if state == INVALID:
+        why = str(((objects.get(resource, it.name) or {}).get("status") or {}).get("reason") or "no cause was told")
+        words = f"is {state}, so it says nothing of the operator: correct its schedule or its timeZone"
+        return unavailable(check_of(it), f"{_title(it)} {words}: {why}", **facts)
     return passed(check_of(it), f"{_title(it)} is {state}{_without(facts)}", **facts)
 
 
@@ -181,7 +200,7 @@ def _until_state(
     return watch_until(
         call,
         look,
-        what=f"{resource.kind} {name} to be {' or '.join(sorted(wanted))}",
+        what=f"{resource.kind} {name} to be {' or '.join(sorted(wanted - {INVALID}))}",
         timeout=ctx.within(_READY_SECONDS),
         describe=lambda raw: f"{raw['metadata']['name']} {(raw.get('status') or {}).get(field) or '(new)'}",
         next_step=f"kubectl describe {resource.plural} -n {objects.namespace} {name}",

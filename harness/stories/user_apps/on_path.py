@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from harness.apps.objects import APPLICATION, CONNECT, SCHEDULED
 from harness.apps.places import NAMESPACE
 from harness.apps.states import State, shown
+from harness.releases import webhook
 from harness.releases.operator_seen import Unseen
-from harness.stories.user_apps.on_install import check_of, untried
+from harness.stories.user_apps.on_install import INVALID, check_of, untried
 from harness.upgrades.user_apps import name_of
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectSeen, ScheduleSeen, UsersSeen, When
 from harness.verdicts import Finding, errored, failed, passed, unavailable
@@ -56,9 +57,10 @@ def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
         said.append(f"{when} the move: {fine}")
     facts = _facts(manifest, seen)
     title = f"{manifest.kind} {manifest.name} of {manifest.where}"
-    if before := _failed_before(manifest, seen, began):
-        words = "it was FAILED before the operator was touched, so it says nothing of the move"
-        return unavailable(check_of(manifest), f"{title}: {words}: {before.cause or 'no cause was told'}", **facts)
+    if amiss := _amiss_before(manifest, seen, began):
+        state, cause = amiss
+        words = f"it was {state} before the operator was touched, so it says nothing of the move"
+        return unavailable(check_of(manifest), f"{title}: {words}: {cause or 'no cause was told'}", **facts)
     if wrong:
         return failed(check_of(manifest), f"{title}: {'; '.join(wrong)}", **facts)
     return passed(check_of(manifest), f"{title}: {'; '.join(said)}", **facts)
@@ -109,6 +111,25 @@ def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime
     return [*wrong, f"it was {app.outcome} when the watching ended ({shown(app.history)}); {_why_not(app)}"], ""
 
 
+def _amiss_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> tuple[str, str] | None:
+    """In which state the release of before the move left an object that it could not use either, and why."""
+    if failed_run := _failed_before(manifest, seen, began):
+        return "FAILED", failed_run.cause
+    mine = (seen.namespaces.get(manifest.where, NAMESPACE), manifest.name, When.BEFORE)
+    for refused in seen.refused:
+        # A webhook that could not be asked is the product's.
+        if (refused.namespace, refused.name, refused.when) == mine and not webhook.not_asked(refused.words):
+            return "refused", refused.words
+    for it in seen.schedules if manifest.kind == SCHEDULED.kind else ():
+        look = next((look for look in reversed(it.looks) if look.at <= began), None)
+        if (it.namespace, it.name, it.when) == mine and look is not None and look.state == INVALID:
+            return INVALID, look.reason
+    for it in seen.connects if manifest.kind == CONNECT.kind else ():
+        if (it.namespace, it.name, it.when) == mine and it.looks and all(look.state == "Failed" for look in it.looks):
+            return "Failed", ""
+    return None
+
+
 def _failed_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> ApplicationSeen | None:
     """The application, or the run of a schedule, that the release of before the move could not run either, and that is
     not to end so.
@@ -131,7 +152,7 @@ def schedule(it: ScheduleSeen, manifest: UserManifest) -> Judged:
     """
     wrong = []
     last = it.looks[-1] if it.looks else None
-    if last is None or not last.state or last.state == "FailedValidation":
+    if last is None or not last.state or last.state == INVALID:
         wrong.append(f"it is {last.state if last and last.state else '(new)'} {last.reason if last else ''}".rstrip())
     for run in it.runs:
         if run.state is State.FAILED and not manifest.fails:
