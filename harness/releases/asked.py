@@ -6,7 +6,7 @@ A switch is off where a template of the chart would take it for off: false, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.matrix.model import Granted
@@ -55,6 +55,16 @@ def hook_image(release: Release, values: Values) -> str:
         return release.hook_image
     own = {"registry": release.hook_registry, "repository": release.hook_repository, "version": release.version}
     return rendered(values, "hook.image", **own).text
+
+
+def sidecar_images(values: Values) -> Iterator[str]:
+    """The images of the user's own containers beside the operator's."""
+    for part in ("controller", "webhook"):
+        given = at(values, f"{part}.sidecars")
+        for it in given if isinstance(given, list) else ():
+            image = at(it, "image")
+            if isinstance(image, str) and image:
+                yield image
 
 
 def why_not(granted: Iterable[Granted], values: Values) -> str:

@@ -31,6 +31,19 @@ _EVERY_CLUSTER_HAS = ("system-cluster-critical", "system-node-critical")
 _API_LACKS = re.compile(r"does not support the required API version `(?P<version>[^`]+)` for `(?P<kind>[^`]+)`")
 """The chart's words where a kind is missing that its own objects have (templates/prometheus, templates/certmanager)."""
 
+_BESIDE = "and "
+
+_VOLUMES = (
+    *("configMap", "downwardAPI", "emptyDir", "ephemeral", "hostPath", "image", "persistentVolumeClaim", "projected"),
+    "secret",
+)
+"""Kinds of volumes that a node of a run has; what these name is looked at beside this."""
+
+_MUST_EXIST = ("Directory", "File", "Socket", "CharDevice", "BlockDevice")
+"""Types of a hostPath that the kubelet makes nothing for (core/v1 HostPathVolumeSource)."""
+
+_EVERY_NODE_HAS = ("/", "/dev", "/etc", "/etc/ssl/certs", "/proc", "/run", "/sys", "/usr", "/var", "/var/log")
+
 _OF_KIND = dict.fromkeys(("Certificate", "Issuer"), "certManager.enable")
 _MEBIBYTE = 2**20
 
@@ -43,16 +56,22 @@ class Lack:
     what: str
     off: str
 
+    @property
+    def instead(self) -> str:
+        """What to write in the place of the value."""
+        return f"{self.value} {self.off}" if self.off.startswith(_BESIDE) else f"{self.value}={self.off}"
+
     def __str__(self) -> str:
         return f"{self.value} asks for {self.what}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Misfit:
-    """What does not fit, and what to do, in words."""
+    """What does not fit, and what to do, in words, which may be Helm's own."""
 
     words: str
     next_step: str
+    by_helm: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +152,8 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
             return Fit()
         lacks = list(_of_refusal(refused.message))
         if not lacks:
-            return Misfit(words=refused.message, next_step="correct them, compare with `helm show values`")
+            next_step = "correct them, compare with `helm show values`"
+            return Misfit(words=refused.message, next_step=next_step, by_helm=True)
         return _told(lacks, given)
     lacks, found = _asked_for(objects, given)
     return _told(lacks, given) if lacks else replace(found, objects=tuple(objects))
@@ -228,7 +248,12 @@ def _of_deployment(deployment: Mapping[str, Any], made: Iterable[Need], room: Ro
     if replicas == 0:
         yield Lack(value=f"{part}.replicas", what="no pod at all", off="1")
     yield from _of_resources(part, pod, room)
-    for key, section in (("volumes", pod.get("volumes")), *_of_containers(pod)):
+    for volume in pod.get("volumes") or ():
+        without = f"{_BESIDE}volumeMounts without {volume.get('name')}"
+        for what in (*_of_volume(volume), *(f"{it}, which nobody makes" for it in _missing(volume, made))):
+            yield Lack(value=f"{part}.volumes", what=what, off=without)
+    yield from _profiles(part, pod)
+    for key, section in _of_containers(pod):
         for need in sorted(needs({key: section}) - set(made), key=str):
             yield Lack(value=f"{part}.{key}", what=f"{need}, which nobody makes", off="null")
     arguments = [str(it) for it in (pod.get("containers") or [{}])[0].get("args") or ()]
@@ -237,6 +262,33 @@ def _of_deployment(deployment: Mapping[str, Any], made: Iterable[Need], room: Ro
         if flag == "--default-batch-scheduler" and scheduler:
             what = f"the scheduler {scheduler} for every application"
             yield Lack(value="controller.batchScheduler.default", what=what, off='""')
+
+
+def _missing(volume: Mapping[str, Any], made: Iterable[Need]) -> list[Need]:
+    return sorted(needs({"volumes": [volume]}) - set(made), key=str)
+
+
+def _of_volume(volume: Mapping[str, Any]) -> Iterator[str]:
+    """What a volume takes from the node, or from a driver on it, and no node of a run has."""
+    for kind, source in volume.items():
+        path, there = at(source, "path"), at(source, "type")
+        if kind == "csi":
+            yield f"the CSI driver {at(source, 'driver')}"
+        elif kind == "hostPath" and there in _MUST_EXIST and path not in _EVERY_NODE_HAS:
+            yield f"{path} of the node"
+        elif kind != "name" and kind not in _VOLUMES:
+            yield f"a volume of the kind {kind}"
+
+
+def _profiles(part: str, pod: Mapping[str, Any]) -> Iterator[Lack]:
+    """Profiles of seccomp and AppArmor that somebody has put on production's nodes."""
+    containers = (*(pod.get("initContainers") or ()), *(pod.get("containers") or ()))
+    for key, holder in (("podSecurityContext", pod), *(("securityContext", it) for it in containers)):
+        for name in ("seccompProfile", "appArmorProfile"):
+            profile = at(holder, f"securityContext.{name}")
+            if at(profile, "type") == "Localhost":
+                what = f"the profile {at(profile, 'localhostProfile')} of the node"
+                yield Lack(value=f"{part}.{key}.{name}", what=what, off="null")
 
 
 def _of_containers(pod: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -253,6 +305,8 @@ def _of_resources(part: str, pod: Mapping[str, Any], room: Room) -> Iterator[Lac
         wanted = {**(at(container, "resources.limits") or {}), **(at(container, "resources.requests") or {})}
         for name in asked:
             asked[name] += _amount(wanted.get(name))
+        for name in (it for it in wanted if "/" in it or it.startswith("hugepages-")):
+            yield Lack(value=f"{part}.resources", what=f"{name}, which no node of a run has", off="null")
     if room.cpus and asked["cpu"] > room.cpus:
         what = f"{asked['cpu']:g} processors in one pod, and this machine has {room.cpus}"
         yield Lack(value=f"{part}.resources", what=what, off="null")
@@ -288,7 +342,7 @@ def _of_account(part: str) -> Iterator[Lack]:
 def _told(lacks: Sequence[Lack], given: Given) -> Misfit:
     by_file = {it: _file_of(it, given.users, given.files) for it in lacks}
     told = [f"{it}{f' ({file})' if file else ''}" for it, file in by_file.items()]
-    instead = ", ".join(dict.fromkeys(f"{it.value}={it.off}" for it in lacks))
+    instead = ", ".join(dict.fromkeys(it.instead for it in lacks))
     otherwise = ", or leave out --exact-values" if given.exact else ""
     return Misfit(
         words=f"no cluster of a run has what they ask for: {'; '.join(dict.fromkeys(told))}",

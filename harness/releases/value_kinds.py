@@ -52,7 +52,7 @@ _TEXT_ONLY = re.compile(
 class Wrong:
     """What is wrong with the value of a key, and what to write; `stops` says that Helm or the API server refuses it.
 
-    `value` is what stands there, where the key goes through a list.
+    `value` is what stands there, where the key goes through a list. What `renders` nobody notices until it is read.
     """
 
     key: str
@@ -60,6 +60,7 @@ class Wrong:
     step: str
     stops: bool = True
     value: Any = None
+    renders: bool = False
 
 
 def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
@@ -78,12 +79,15 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
             yield Wrong(key=key, words=words, step=f"write {key}: false, without quotes", stops=False)
         elif isinstance(own, str) and _DURATION.fullmatch(own) and re.fullmatch(r"[1-9]\d*", str(value)):
             words = f"is {value} without a unit, and {chart} passes it on as a duration, like {own}"
-            yield Wrong(key=key, words=words, step=f"write {key} with its unit, like {value}s")
+            yield Wrong(key=key, words=words, step=f"write {key} with its unit, like {value}s", renders=True)
         elif key.endswith(_PART_OF_PODS) and _PERCENT.fullmatch(str(value)):
             continue
         elif isinstance(own, int) and own is not True and own is not False and _is_word(value):
             words = f'is the text "{value}", and in {chart} a number'
-            yield Wrong(key=key, words=words, step=f"write {key} as a number")
+            yield Wrong(key=key, words=words, step=f"write {key} as a number", renders=True)
+        elif _is_nothing(value) and own in ({}, []):
+            # A template asks for it by `with`, which takes any of these for nothing.
+            continue
         elif own is not None and _kind(value) != _kind(own) and not {_kind(value), _kind(own)} <= _PLAIN:
             words = f"is {_kind(value)}, and in {chart} {_kind(own)}"
             step = f"write {key} as {_kind(own)}, or remove it from the values"
@@ -99,6 +103,10 @@ def _compared(values: Values, defaults: Values, above: str = "") -> Iterator[tup
             yield from _compared(value, own or {}, f"{above}{key}.")
         else:
             yield f"{above}{key}", value, own
+
+
+def _is_nothing(value: object) -> bool:
+    return value in ("", {}, [])
 
 
 def _is_word(value: object) -> bool:

@@ -127,6 +127,9 @@ class Preflight:
         if self._source.kind == "mirror":
             yield from self._everything(cell)
             return
+        if cell.scenario.needs.installed != "nothing":
+            # Only the user knows where they are.
+            yield from of_values.sidecar_images(self._values(cell.path))
         if self._source.kind == "foundry" and cell.scenario.needs.installed != "nothing":
             for name in cell.path.releases:
                 release = self._catalogue.release(name)
@@ -140,6 +143,7 @@ class Preflight:
     def _operator_images(self, cell: Cell, release: Release) -> Iterator[str]:
         values = self._values(cell.path)
         yield of_values.operator_image(release, values)
+        yield from of_values.sidecar_images(values)
         hook = cell.path.crds == "hook" or at(values, "hook.upgradeCrd")
         if hook and release.hook_image:
             yield of_values.hook_image(release, values)

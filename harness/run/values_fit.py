@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from harness.matrix.release import Release
-from harness.releases import fitting, rights
+from harness.releases import fitting, refused_values, rights, value_kinds
 from harness.releases.fitting import Fit, Given, Misfit
 from harness.releases.helm import Helm
 from harness.releases.namespaces import of_values
@@ -30,7 +31,7 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
     if given.exact and (unwatched := _unwatched(given)):
         return unwatched
     first = next(iter(releases.values()))
-    found = fitting.fit(helm, first.chart, given)
+    found = _mistakes(given, first) or _explained(fitting.fit(helm, first.chart, given), given, first)
     if isinstance(found, Misfit):
         files = f" ({', '.join(given.files)})" if given.files else ""
         return errored(
@@ -40,7 +41,8 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
         )
     will = [*_unmet(found, first.release)]
     for later in [it for it in releases.values() if it is not first]:
-        asked = fitting.fit(helm, later.chart, replace(given, own=(later.values, *given.own[1:])))
+        on_later = replace(given, own=(later.values, *given.own[1:]))
+        asked = _mistakes(given, later) or _explained(fitting.fit(helm, later.chart, on_later), given, later)
         will += _unmet(asked, later.release)
         found = _with_later(found, asked, later.release.name)
     return replace(found, told=(*_namespaces(given), *found.told, *_unknown(given, releases), *will))
@@ -49,6 +51,37 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
 def shown(told: tuple[str, ...]) -> list[Finding]:
     """The finding that says in a report what was told; none where there was nothing to tell."""
     return [passed(SHOWN, "; ".join(told))] if told else []
+
+
+def _mistakes(given: Given, it: ReleaseOnPath) -> Misfit | None:
+    """What Helm renders, and the chart, Kubernetes or the operator refuse: no release is to blame for that."""
+    defaults = fitting.defaults(it.chart)
+    if not defaults:
+        return None
+    values = merge(*given.users)
+    told = [(f"{one.key} {one.words}", one.step) for one in _wrong(values, it) if one.renders]
+    told += [
+        (f"{one.key} {one.why}", "".join(one.step))
+        for one in refused_values.found(values, defaults, it.release.version)
+    ]
+    return _told(told) if told else None
+
+
+def _wrong(values: Mapping[str, Any], it: ReleaseOnPath) -> list[value_kinds.Wrong]:
+    defaults, chart = fitting.defaults(it.chart), f"the chart of {it.release.name}"
+    return list(value_kinds.wrong(values, defaults, chart)) if defaults else []
+
+
+def _explained(found: Fit | Misfit, given: Given, it: ReleaseOnPath) -> Fit | Misfit:
+    """What Helm stumbles over, in the words of the values where their kinds are the reason."""
+    if not isinstance(found, Misfit) or not found.by_helm:
+        return found
+    told = [(f"{one.key} {one.words}", one.step) for one in _wrong(merge(*given.users), it) if one.stops]
+    return _told(told) if told else found
+
+
+def _told(told: Sequence[tuple[str, str]]) -> Misfit:
+    return Misfit(words="; ".join(it for it, _ in told), next_step="; ".join(it for _, it in told))
 
 
 def _with_later(found: Fit, later: Fit | Misfit, name: str) -> Fit:
@@ -96,5 +129,5 @@ def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[st
     for it in releases.values():
         keys = fitting.unknown(it.chart, values)
         if keys:
-            are = "is" if len(keys) == 1 else "are"
-            yield f"{', '.join(keys)} {are} not in the chart of {it.release.name}, where Helm takes it without effect"
+            are, them = ("is", "it") if len(keys) == 1 else ("are", "them")
+            yield f"{', '.join(keys)} {are} not in the chart of {it.release.name}: Helm accepts {them}, without effect"

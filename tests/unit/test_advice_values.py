@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from advice_samples import CATALOGUE, HOMES
@@ -512,3 +514,38 @@ def test_what_they_can_be_is_no_matter(text: str) -> None:
 def test_what_is_global_in_an_umbrella_chart_is_looked_at() -> None:
     found = said("global: {imageRegistry: acme.io}\nspark-operator: {controller: {workers: 3}}")
     assert "global.imageRegistry has no effect on the operator" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "controller: {replicas: 0}",
+            "controller.replicas is 0: there is no controller, and no application is started",
+        ),
+        ("webhook: {replicas: 0}", "webhook.replicas is 0: there is no webhook"),
+        ("webhook: {port: 443}", "webhook.port is 443: the webhook does not run as root"),
+        (
+            "image: {tag: 20240115}",
+            "image.tag is a number, which Helm writes as 2.0240115e+07 -> write image.tag in quotes",
+        ),
+        ("spark: {jobNamespaces: [{name: etl}]}", 'spark.jobNamespaces has {"name": "etl"}, which is no name'),
+    ],
+)
+def test_what_works_badly_is_said(text: str, line: str) -> None:
+    assert line in said(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "webhook: {port: 443, enable: false}",
+        "webhook: {port: 443, securityContext: {runAsUser: 0, runAsNonRoot: false}}",
+        "webhook: {replicas: 0, enable: false}",
+        'controller: {affinity: "", tolerations: {}, nodeSelector: [], annotations: ""}',
+        'spark: {jobNamespaces: ["${NAMESPACE}"]}\ncontroller: {logLevel: "{{ .Level }}"}',
+    ],
+)
+def test_what_does_no_harm_is_not_said(text: str) -> None:
+    found = said(text)
+    assert not re.search(r"port is|replicas is|is text|is a map|is a list|is no name|may be", found), found

@@ -66,6 +66,17 @@ def misfit(helm: ChartOfOneDeployment, *users: Mapping[str, Any], **more: Any) -
         ({"pod": {"priorityClassName": "system-node-critical"}}, ""),
         ({"pod": {"volumes": [{"secret": {"secretName": "s"}}]}}, "asks for the Secret s, which nobody makes"),
         ({"pod": {"volumes": [{"configMap": {"name": "made"}}]}}, ""),
+        ({"pod": {"volumes": [{"csi": {"driver": "secrets-store.csi.k8s.io"}}]}}, "the CSI driver secrets-store.csi"),
+        ({"pod": {"volumes": [{"nfs": {"server": "nas"}}]}}, "asks for a volume of the kind nfs"),
+        ({"pod": {"volumes": [{"hostPath": {"path": "/opt/krb5", "type": "File"}}]}}, "asks for /opt/krb5 of the node"),
+        ({"pod": {"volumes": [{"hostPath": {"path": "/opt/made", "type": "DirectoryOrCreate"}}]}}, ""),
+        ({"pod": {"volumes": [{"name": "tmp", "emptyDir": {}}, {"projected": {"sources": []}}]}}, ""),
+        (
+            {"pod": {"securityContext": {"seccompProfile": {"type": "Localhost", "localhostProfile": "a.json"}}}},
+            "a.json",
+        ),
+        ({"pod": {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}}, ""),
+        ({"pod": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 1}}}]}}, "asks for nvidia.com/gpu"),
         ({"pod": {"imagePullSecrets": [{"name": "login"}]}}, ""),
         ({"replicas": 0}, "webhook.replicas asks for no pod at all"),
         ({"replicas": 2}, ""),
@@ -86,6 +97,14 @@ def test_the_file_that_says_it_last_is_named_and_what_to_do() -> None:
     assert found is not None
     assert found.words.endswith("webhook.nodeSelector asks for nodes with kubernetes.io/os=windows (0.yaml)")
     assert found.next_step.endswith("for the run alone: webhook.nodeSelector=null")
+
+
+def test_a_volume_is_left_out_with_its_mount() -> None:
+    volumes = [{"name": "krb5", "secret": {"secretName": "keytab"}}, {"name": "tmp", "emptyDir": {}}]
+    found = misfit(ChartOfOneDeployment(), {"webhook": {"pod": {"volumes": volumes}, "volumes": volumes}})
+    assert found is not None
+    assert found.words.endswith("webhook.volumes asks for the Secret keytab, which nobody makes (0.yaml)")
+    assert found.next_step.endswith("for the run alone: webhook.volumes and volumeMounts without krb5")
 
 
 def test_a_kind_that_the_chart_misses_is_a_value_to_switch_off() -> None:

@@ -257,3 +257,11 @@ def test_a_hook_that_the_values_ask_for_needs_its_image() -> None:
     with answering(server()) as fake:
         preflight(mirrored(fake), values=({"hook": {"upgradeCrd": True}},)).refusals([cell()])
         assert any("spark-operator/kubectl/manifests/2.5.2" in it.path for it in fake.requests)
+
+
+def test_an_image_beside_the_operators_is_looked_for_before_a_cluster_is_made() -> None:
+    values = {"controller": {"sidecars": [{"name": "logs", "image": "docker.io/fluent/fluent-bit:3.1"}]}}
+    with answering(server("fluent-bit")) as fake, mirrored(fake) as source:
+        found = preflight(source, values=(values,)).refusals([cell()])[cell().id]
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "fluent/fluent-bit:3.1" in found.message

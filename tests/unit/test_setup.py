@@ -93,6 +93,26 @@ def test_a_request_knows_its_cells_releases_and_values(tmp_path: Path) -> None:
     assert (asked.settings.jobs, asked.settings.source) == (3, "foundry")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("spark: {jobNamespaces: etl}", "mine.yaml: the values set spark.jobNamespaces to 'etl', which is no list"),
+        ("spark: []", "mine.yaml: the values set spark to '[]', which is no mapping"),
+        ('image: {registry: "https://harbor.corp.example"}', "image of the values: 'https://harbor.corp.example/"),
+        ('image: {registry: "${REGISTRY}"}', "image of the values: '${REGISTRY}/"),
+        ("image: {tag: 20240115}", "controller:2.0240115e+07'"),
+        ("hook: {upgradeCrd: true, image: {repository: A/b}}", "hook.image of the values: 'ghcr.io/A/b"),
+        ('controller: {sidecars: [{image: "${LOGS}"}]}', "the sidecar ${LOGS} of the values"),
+    ],
+)
+def test_values_that_name_no_image_or_namespaces_are_wrong_usage(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UsageError) as told:
+        setup.request(RunOptions(selection=PI, values=(Path("mine.yaml"),)))
+    assert said in told.value.message
+    assert told.value.next_step
+
+
 def test_the_profile_of_the_checkout_comes_before_the_users_values(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("a: 1\n")
     alone = setup.request(RunOptions(selection=PI))

@@ -124,8 +124,9 @@ def _amiss_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> t
         look = next((look for look in reversed(it.looks) if look.at <= began), None)
         if (it.namespace, it.name, it.when) == mine and look is not None and look.state == INVALID:
             return INVALID, look.reason
-    for it in seen.connects if manifest.kind == CONNECT.kind else ():
-        if (it.namespace, it.name, it.when) == mine and it.looks and all(look.state == "Failed" for look in it.looks):
+    for server in seen.connects if manifest.kind == CONNECT.kind else ():
+        states = {look.state for look in server.looks}
+        if (server.namespace, server.name, server.when) == mine and "Failed" in states and "Ready" not in states:
             return "Failed", ""
     return None
 

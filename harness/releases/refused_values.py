@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that are of the right kind, and that the target's templates, Kubernetes or the operator refuse together."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.matrix.versions import numbers
+from harness.releases.values import at, merge
+
+Values = Mapping[str, Any]
+
+_TEMPLATES_IN_TMP = (2, 4, 0)
+"""The first release that writes a pod template below /tmp for each submission
+(internal/controller/sparkapplication/submission.go)."""
+
+_WRITTEN_TO = {"controller": "/tmp", "webhook": "/etc/k8s-webhook-server/serving-certs"}  # noqa: S108 - of a container
+"""Where each part writes (internal/controller/sparkapplication/submission.go, cmd/operator/webhook/start.go)."""
+
+_LEVELS = ("debug", "info", "error", "panic")
+"""Levels of logs beside numbers (sigs.k8s.io/controller-runtime, pkg/log/zap/flags.go)."""
+
+_CHOICES = {
+    "image.pullPolicy": ("Always", "IfNotPresent", "Never"),
+    "webhook.failurePolicy": ("Fail", "Ignore"),
+    "controller.logLevel": _LEVELS,
+    "webhook.logLevel": _LEVELS,
+    "controller.logEncoder": ("console", "json"),
+    "webhook.logEncoder": ("console", "json"),
+    "controller.scheduledSparkApplicationTimestampPrecision": ("nanos", "micros", "millis", "seconds", "minutes"),
+}
+_LONGEST_WEBHOOK = 30
+_GO_DURATION = re.compile(r"(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
+"""A duration of Go's time.ParseDuration."""
+
+_PORTS = {
+    "controller": {
+        "prometheus.metrics.port": "prometheus.metrics.enable",
+        "controller.pprof.port": "controller.pprof.enable",
+    },
+    "webhook": {"webhook.port": "webhook.enable", "prometheus.metrics.port": "prometheus.metrics.enable"},
+}
+"""Ports that each part listens on, with what switches them on (templates/controller and templates/webhook)."""
+_PROBES = 8081
+"""Where each part answers the kubelet, which no value changes (cmd/operator/controller/start.go, webhook/start.go)."""
+
+_SCHEDULERS = ("volcano", "yunikorn")
+"""Batch schedulers that the controller has (cmd/operator/controller/start.go)."""
+_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+_EVERY_GATE = ("AllAlpha", "AllBeta")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A key, why its value is refused, and the step in two halves, between which the path to the values stands.
+
+    `value` is what is refused, where it may be a template that is still to be filled in.
+    """
+
+    key: str
+    why: str
+    step: tuple[str, str]
+    value: object = None
+
+
+def found(values: Values, defaults: Values, name: str) -> Iterator[Refused]:
+    """What is refused of these values, over those of the chart of the release of that name."""
+    used = merge(defaults, values)
+    yield from _monitored(used)
+    yield from _gates(used, defaults)
+    yield from _chosen(values, defaults)
+    yield from _namespaces(values)
+    yield from _scheduler(used)
+    for part in ("controller", "webhook"):
+        if part == "controller" or at(used, "webhook.enable"):
+            yield from _several(used, part)
+            yield from _mounted(used, part)
+            yield from _written(used, part, name)
+            yield from _root(used, part)
+            yield from _listening(values, used, part, defaults)
+
+
+def _several(used: Values, part: str) -> Iterator[Refused]:
+    if not _one(at(used, f"{part}.replicas")):
+        return
+    for key, off in (("podDisruptionBudget.enable", "to false"), ("topologySpreadConstraints", "to []")):
+        if at(used, f"{part}.{key}"):
+            why = f"needs more than one replica: with {part}.replicas at 1 the chart does not render"
+            yield Refused(key=f"{part}.{key}", why=why, step=("set ", f"{part}.replicas to 2, or {key} {off}"))
+
+
+def _one(replicas: object) -> bool:
+    """Whether the templates take this number, or this text, for one or less."""
+    try:
+        return int(str(replicas)) <= 1
+    except ValueError:
+        return False
+
+
+def _monitored(used: Values) -> Iterator[Refused]:
+    if at(used, "prometheus.podMonitor.create") and not at(used, "prometheus.metrics.enable"):
+        why = "needs prometheus.metrics.enable: without it the chart does not render"
+        step = "prometheus.metrics.enable to true, or prometheus.podMonitor.create to false"
+        yield Refused(key="prometheus.podMonitor.create", why=why, step=("set ", step))
+
+
+def _gates(used: Values, defaults: Values) -> Iterator[Refused]:
+    key = "controller.featureGates"
+    known = [*_names(at(defaults, key)), *_EVERY_GATE]
+    given = at(used, key) if len(known) > len(_EVERY_GATE) else None
+    for it in given if isinstance(given, list) else ():
+        if not isinstance(it, Mapping) or it.get("enabled") is None:
+            why = f"has {_shown(it)}, and the chart makes a flag of the name and the enabled of each"
+            yield Refused(
+                key=key, why=why, step=("write each of ", f"{key} like {{name: PartialRestart, enabled: true}}")
+            )
+    for name in _names(given):
+        if name not in known:
+            why = (
+                f"has {name}, which is none of {', '.join(known)}: the controller ends at a gate that it does not know"
+            )
+            yield Refused(key=key, why=why, step=(f"take {name} out of ", key))
+
+
+def _chosen(values: Values, defaults: Values) -> Iterator[Refused]:
+    """Values of which Kubernetes, or a program, knows a few."""
+    for key, known in _CHOICES.items():
+        value = at(values, key)
+        there = at(defaults, key) is not None
+        if there and value and isinstance(value, str) and value not in known and not value.isdigit():
+            few = ", ".join(known)
+            why = f"is {value}, and may be {few}"
+            yield Refused(key=key, why=why, step=("set ", f"{key} to one of {few}"), value=value)
+    for key in ("certManager.duration", "certManager.renewBefore"):
+        value = str(at(values, key) or "")
+        if value and not _GO_DURATION.fullmatch(value):
+            why = f"is {value}, and cert-manager takes hours, minutes and seconds, such as 2160h"
+            yield Refused(key=key, why=why, step=("write ", f"{key} in hours"), value=value)
+    seconds = at(values, "webhook.timeoutSeconds")
+    if isinstance(seconds, int) and not 1 <= seconds <= _LONGEST_WEBHOOK:
+        why = f"is {seconds}, and Kubernetes takes 1 to {_LONGEST_WEBHOOK}"
+        step = f"webhook.timeoutSeconds to {_LONGEST_WEBHOOK} or less"
+        yield Refused(key="webhook.timeoutSeconds", why=why, step=("set ", step))
+    name = at(values, "fullnameOverride")
+    if name and not _LABEL.fullmatch(str(name)):
+        why = f"is {name}, which is no name for a Service: lower-case letters, digits and -, beginning with a letter"
+        yield Refused(key="fullnameOverride", why=why, step=("correct ", "fullnameOverride"), value=name)
+
+
+def _namespaces(values: Values) -> Iterator[Refused]:
+    given = at(values, "spark.jobNamespaces")
+    for name in given if isinstance(given, list) else ():
+        if name and not _NAMESPACE.fullmatch(str(name)):
+            why = f"has {_shown(name)}, which is no name of a namespace; all namespaces are the empty text"
+            step = 'spark.jobNamespaces to the names of namespaces, or to [""] for all'
+            yield Refused(key="spark.jobNamespaces", why=why, step=("set ", step), value=name)
+
+
+def _scheduler(used: Values) -> Iterator[Refused]:
+    """A default batch scheduler that the controller does not have."""
+    key, named = "controller.batchScheduler.default", "controller.batchScheduler.kubeSchedulerNames"
+    name, others = at(used, key), at(used, named)
+    known = [*_SCHEDULERS, *(others if isinstance(others, list) else ())]
+    if at(used, "controller.batchScheduler.enable") and name and name not in known:
+        why = (
+            f"is {name}, which is neither {' nor '.join(_SCHEDULERS)} nor in {named}: the controller ends at its start"
+        )
+        yield Refused(key=key, why=why, step=("set ", f"{key} to one of {', '.join(known)}, or to nothing"), value=name)
+
+
+def _listening(values: Values, used: Values, part: str, defaults: Values) -> Iterator[Refused]:
+    """A port that a part is to listen on twice."""
+    taken: dict[str, str] = {str(_PROBES): f"the port of the {part}'s probes"}
+    ports = [(key, str(at(used, key))) for key, on in _PORTS[part].items() if at(used, on)]
+    # What the values leave to the chart is there first.
+    for key, port in sorted(ports, key=lambda it: at(values, it[0]) is not None):
+        if port in taken:
+            why = (
+                f"is {port}, and so is {taken[port]}: the {part} ends at its start, since it cannot listen there twice"
+            )
+            step = f"{key} to another port, such as the chart's {at(defaults, key)}"
+            yield Refused(key=key, why=why, step=("set ", step))
+        taken.setdefault(port, key)
+
+
+def _mounted(used: Values, part: str) -> Iterator[Refused]:
+    """Mounts of volumes that a list of the user's has taken the place of."""
+    there = _names(at(used, f"{part}.volumes"))
+    for name in dict.fromkeys(_names(at(used, f"{part}.volumeMounts"))):
+        if name not in there:
+            why = f"mounts {name}, which {part}.volumes does not have: a list in the values replaces that of the chart"
+            yield Refused(key=f"{part}.volumeMounts", why=why, step=(f"add the volume {name} to ", f"{part}.volumes"))
+
+
+def _written(used: Values, part: str, name: str) -> Iterator[Refused]:
+    """Folders that have to be written to, and that lie on a read-only root file system."""
+    folder = _WRITTEN_TO[part]
+    if part == "controller" and numbers(name) < _TEMPLATES_IN_TMP:
+        return
+    paths = [str(it.get("mountPath")).rstrip("/") for it in _items(at(used, f"{part}.volumeMounts"))]
+    if at(used, f"{part}.securityContext.readOnlyRootFilesystem") is True and not _covers(paths, folder):
+        what = "writes the pod templates of each application" if part == "controller" else "writes its certificate"
+        why = f"mounts nothing at {folder}, where the {part} {what}, and its root file system is read-only"
+        step = (f"add a mount at {folder}, of a volume like the chart's own, to ", f"{part}.volumeMounts")
+        yield Refused(key=f"{part}.volumeMounts", why=why, step=step)
+
+
+def _covers(paths: list[str], folder: str) -> bool:
+    return any(folder == it or folder.startswith(f"{it}/") for it in paths)
+
+
+def _root(used: Values, part: str) -> Iterator[Refused]:
+    container, pod = f"{part}.securityContext", f"{part}.podSecurityContext"
+    user, key = at(used, f"{container}.runAsUser"), f"{container}.runAsUser"
+    if user is None:
+        user, key = at(used, f"{pod}.runAsUser"), f"{pod}.runAsUser"
+    strict = at(used, f"{container}.runAsNonRoot")
+    if user == 0 and (at(used, f"{pod}.runAsNonRoot") if strict is None else strict) is True:
+        why = "is 0, and runAsNonRoot is true: Kubernetes does not start the container"
+        yield Refused(key=key, why=why, step=("remove ", f"{key} from the values, or set runAsNonRoot to false"))
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _items(value: object) -> list[Mapping[str, Any]]:
+    return [it for it in value if isinstance(it, Mapping)] if isinstance(value, list) else []
+
+
+def _names(value: object) -> list[str]:
+    return [str(it.get("name")) for it in _items(value)]
