@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.advice import ends, images, manifests, objects, registry, site, values
 from harness.advice.edge import Basis, Looked, advise, changes_of
-from harness.advice.files import in_folder
+from harness.advice.files import Folder, in_folder
 from harness.advice.manifests import Manifest
 from harness.advice.objects import Stored
 from harness.advice.remarks import End, Remark
@@ -36,6 +36,7 @@ class Question:
 
     `helm` is the major version of Helm, 0 where nobody said it; `values` are files and profiles, `values_key` the key
     below which files have the operator's; `apps` is a folder of applications, `chart` the target's, `site` a snapshot.
+    `name` is the release's, where no snapshot says it.
     With `ask_registry`, registries are asked for what the target needs.
     """
 
@@ -51,6 +52,7 @@ class Question:
     chart: Path | None = None
     site: site.Reading | None = None
     ask_registry: bool = False
+    name: str = ""
 
 
 def answer(question: Question) -> Advice:
@@ -82,16 +84,18 @@ def answer(question: Question) -> Advice:
         remarks = values.remarks(given, origin, target, known.upgrades, homes)
     if question.site:
         remarks = site.steps_done(question.site, remarks)
-    stored = _stored(question) if question.ask_registry else ()
+    folder = in_folder(question.apps) if question.apps else None
+    stored = _stored(question, folder) if question.ask_registry else ()
     pulled, left_out = registry.wanted(_with_image(question, given), origin, target, known, homes, stored)
     seen = registry.look(pulled, question.settings) if question.ask_registry else {}
     looked = Looked(
         values=registry.copied(remarks, seen),
-        objects=_applications(question, target),
+        objects=_applications(question, target, folder),
         site=_cluster(question, target),
         registry=registry.remarks(pulled, seen) if seen else (),
         unknown=[
             *(site.unknown(question.site) if question.site else ()),
+            *(folder.left_out if folder else ()),
             *(f"{it} has values, too, and was not read" for it in (manifest.elsewhere if manifest else ())),
             *(
                 f"{it}: it changes what the chart renders, and was not looked at"
@@ -108,17 +112,16 @@ def answer(question: Question) -> Advice:
     return advise(basis, origin, target, looked, plan)
 
 
-def _applications(question: Question, target: End) -> Sequence[Remark]:
+def _applications(question: Question, target: End, folder: Folder | None) -> Sequence[Remark]:
     if target.release is None or not (question.apps or question.site):
         return ()
     schema = ends.schema(question.settings, target.release, question.chart)
-    return objects.look(_stored(question), target.release, schema)
+    return objects.look(_stored(question, folder), target.release, schema)
 
 
-def _stored(question: Question) -> Iterator[Stored]:
+def _stored(question: Question, folder: Folder | None) -> Iterator[Stored]:
     """The applications of the folder and of the snapshot."""
-    given = in_folder(question.apps).found if question.apps else ()
-    return itertools.chain(given, site.applications(question.site) if question.site else ())
+    return itertools.chain(folder.found if folder else (), site.applications(question.site) if question.site else ())
 
 
 def _cluster(question: Question, target: End) -> Sequence[Remark]:
@@ -150,7 +153,9 @@ def _values(question: Question, manifest: Manifest | None) -> Mapping[str, Any] 
         each = [manifests.read(it) if manifest and not profile_name(it) else None for it in question.values]
         plain = [it for it, found in zip(question.values, each, strict=True) if not found]
         others = iter(umbrella.given(plain, question.values_key, own.values, lax=True))
-        return merge(*(found.values if found else next(others) for found in each))
+        merged = merge(*(found.values if found else next(others) for found in each))
+        # Helm reads these for the chart above alone.
+        return {key: it for key, it in merged.items() if not question.values_key or key not in values.UMBRELLAS_OWN}
     if question.site and (question.site.release or question.site.installer):
         return question.site.values
     return None
@@ -167,6 +172,8 @@ def _deployment(question: Question, given: Mapping[str, Any] | None, manifest: M
         found = Deployment(tool=question.tool or "helm", name="RELEASE", home="NAMESPACE", owner="NAME")
     else:
         found = Deployment(tool=question.tool or "helm")
+    if question.name and not question.site:
+        found = replace(found, name=question.name)
     each = [own for _, own in values.operators_own(given or {})]
     apis = apis_of(it for it in _SWITCHES if any(at(own, it) for own in each))
     own = own_rows.read(question.settings.catalogue_dirs).values

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ import yaml
 
 from harness.advice.objects import Stored
 from harness.apps import kustomize
+from harness.apps.moving import texts
 from harness.apps.objects import GROUP, RESOURCES
 from harness.apps.user_folder import Template
 from harness.audit.expressions import is_known
@@ -21,6 +24,9 @@ from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml, files_below
 
 _KINDS = frozenset(it.kind for it in RESOURCES)
+_INSIDE = re.compile(rf"^\s*[\"']?kind[\"']?:\s*[\"']?(?:{'|'.join(sorted(_KINDS))})\b", re.M)
+"""An application in a text, as an Argo Workflow or a ConfigMap has it."""
+_NEAR, _SHOWN = 0.9, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +38,12 @@ class Folder:
 
 
 def in_folder(folder: Path) -> Folder:
-    """The applications in the files of a folder. Patches of Kustomize, and templates beside others, are left out.
-
-    Raises UsageError with file and line.
+    """The applications in the files of a folder. Patches of Kustomize, templates beside others, and what only resembles
+    an application or holds one in a text are left out by name. Raises UsageError with file and line.
     """
     if not folder.is_dir():
-        raise UsageError(f"the folder {folder} does not exist", "check the path after --apps")
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise UsageError(f"--apps {folder} {what}", "give the folder with the YAML files of your applications")
     found: list[Stored] = []
     left_out: list[str] = []
     templates: list[Template] = []
@@ -47,35 +53,62 @@ def in_folder(folder: Path) -> Folder:
             left_out.append(f"{file.relative_to(folder).as_posix()} is left out: {kustomize.WHY}")
             continue
         try:
-            found += _in_file(file, folder)
+            for it in _in_file(file, folder):
+                (left_out if isinstance(it, str) else found).append(it)  # type: ignore[arg-type]
         except Template as unfilled:
             templates.append(unfilled)
-            left_out.append(f"{unfilled.message}; it looks like a template, and is left out")
+            left_out.append(f"{unfilled.message.removeprefix(f'{folder}/')}, and is left out")
     if not found and templates:
-        raise templates[0]
+        raise UsageError(templates[0].message, templates[0].next_step)
     if not found:
+        others = "".join(f"; {it}" for it in left_out[:_SHOWN])
         kinds = ", ".join(sorted(_KINDS))
-        raise UsageError(f"no file in {folder} has an application", f"the kinds are {kinds}")
+        raise UsageError(f"no file in {folder} has an application{others}", f"the kinds are {kinds}")
     return Folder(found=tuple(found), left_out=tuple(left_out))
 
 
-def _in_file(file: Path, folder: Path) -> Iterator[Stored]:
+def _in_file(file: Path, folder: Path) -> Iterator[Stored | str]:
+    """The applications of a file, and in words what of it is left out."""
     shown = file.relative_to(folder).as_posix()
     try:
         text = file.read_text(encoding="utf-8")
         documents = list(yaml.load_all(check_yaml(text), Loader=Loader))
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
-        where = f"{shown}, line {mark.line + 1}" if mark else shown
-        raise (UsageError if is_known(text) else Template)(
-            f"{where}: not valid YAML: {broken.problem or broken.context}",
-            "correct that line; a template is filled in first, with the tool that you use",
+        where = f"{file}, line {mark.line + 1}" if mark else str(file)
+        message, step = f"{where}: not valid YAML: {broken.problem or broken.context}", "correct that line"
+        if is_known(text):
+            raise UsageError(message, step) from broken
+        raise Template(
+            f"{message}; it looks like a template", "fill it in before, with the tool that you use"
         ) from broken
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
-        raise UsageError(f"{shown} cannot be read: {broken}", "it must be YAML in UTF-8") from broken
-    for document in documents:
-        for it in _flat(with_text_keys(document)):
+        raise UsageError(f"{file} cannot be read: {broken}", "it must be YAML in UTF-8") from broken
+    for document in map(with_text_keys, documents):
+        if why := _why_not(document):
+            yield f"{shown}: not looked at: {why}"
+            continue
+        for it in _flat(document):
             yield stored(it, f"{shown}: {_metadata(it).get('name')}")
+
+
+def _why_not(document: Any) -> str:
+    """Why a document is not looked at although it has to do with applications; empty for all others."""
+    if not isinstance(document, Mapping):
+        return ""
+    kind, version = str(document.get("kind") or ""), str(document.get("apiVersion") or "")
+    title = f"{kind} {_metadata(document).get('name') or ''}".strip()
+    if kind in _KINDS and isinstance(document.get("sops"), Mapping):
+        return f"{title} is encrypted with sops"
+    if kind in _KINDS:
+        has = f"the apiVersion {version}" if version else "no apiVersion"
+        return "" if version.startswith(f"{GROUP}/") else f"{title} has {has}, and its group is {GROUP}"
+    near = difflib.get_close_matches(kind, _KINDS, n=1, cutoff=_NEAR)
+    if near or (kind and version.startswith(f"{GROUP}/") and not kind.endswith("List")):
+        meant = f"; did you mean {near[0]}?" if near else ""
+        return f"{title} is of no kind of the operator{meant}"
+    inside = any(_INSIDE.search(text) for text in texts(document)) if kind and version else False
+    return f"{title} has an application in a text" if inside else ""
 
 
 def _flat(document: Any) -> Iterator[Mapping[str, Any]]:

@@ -165,4 +165,5 @@ def copied(remarks: Iterable[Remark], seen: Mapping[str, Presence]) -> list[Rema
 def not_asked(images: Iterable[Wanted]) -> str:
     """That registries of the user's own were not asked, in words; empty where there are none."""
     names = [it.image.canonical for it in images if it.source and it.stops]
-    return f"whether {' and '.join(names)} is there already: harness advise --ask-registry" if names else ""
+    are = "is" if len(names) == 1 else "are"
+    return f"whether {' and '.join(names)} {are} there already: harness advise --ask-registry" if names else ""

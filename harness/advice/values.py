@@ -27,7 +27,7 @@ Values = Mapping[str, Any]
 
 NOTHING_KNOWN = Upgrades()
 
-_UMBRELLAS_OWN = ("enabled", "tags")
+UMBRELLAS_OWN = ("enabled", "tags")
 """Keys that umbrella charts have beside a subchart's own, as conditions."""
 _ANCHORS = ("x-", ".", "_")
 """How keys begin that hold nothing but anchors of YAML."""
@@ -139,7 +139,7 @@ def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Itera
         yield Remark(sentence=Sentence(text=text, origin="from the chart"))
         return
     for key in strangers(values, target.defaults):
-        if key.startswith(_ANCHORS) or (above and key in _UMBRELLAS_OWN):
+        if key.startswith(_ANCHORS) or (above and key in UMBRELLAS_OWN):
             continue
         if _known(key, target.defaults):
             text = f"{above}{key} has a dot in its name, and none of {target.name}'s keys has: it has no effect"

@@ -26,6 +26,7 @@ from harness.apps.users import (
 )
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
+from harness.releases import encrypted
 from harness.releases.manifests import SUFFIXES
 from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml
@@ -109,7 +110,7 @@ def read(folder: Path) -> UserFolder:
             left_out.append(Untried(where=shown, what="what follows in the file", why=why, application=True))
     if not applications(found):
         if templates:
-            raise templates[0]
+            raise UsageError(templates[0].message, templates[0].next_step)
         others = "".join(f"; {it}" for it in left_out[:_SHOWN])
         raise UsageError(
             f"there is no application in the files below {folder}{others}", f"kinds are {', '.join(_VERSIONS)}"
@@ -192,6 +193,8 @@ def _require_application(document: object, where: str) -> None:
         raise UsageError(
             f"{where}: {kind} has the apiVersion {document.get('apiVersion', 'none')}", f"write {_VERSIONS[kind]}"
         )
+    if "sops" in document:
+        encrypted.refuse("the manifest", where.rpartition(":")[0], encrypted.of_document(document))
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not name:

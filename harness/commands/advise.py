@@ -75,7 +75,10 @@ def declare(commands: Any, command: run_options.Command) -> None:
         help="with --context: a kubeconfig, or several, separated by colons (default: kubectl's)",
     )
     parser.add_argument(
-        "--release-name", default="", metavar="NAME", help="the Helm release, where a site has several of the operator"
+        "--release-name",
+        default="",
+        metavar="NAME",
+        help="the Helm release that the steps are about; of a site, one of several",
     )
     parser.add_argument(
         "--ask-registry",
@@ -145,6 +148,7 @@ def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
         chart=Path(asked.chart) if asked.chart else None,
         site=reading,
         ask_registry=parsed.ask_registry,
+        name=parsed.release_name,
     )
 
 

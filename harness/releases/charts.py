@@ -63,7 +63,10 @@ def from_path(path: Path, *, origin: ChartSource = ChartSource.FILE, reference: 
     """
     if not path.exists():
         error = UsageError if origin is ChartSource.FILE else UnavailableError
-        raise error(f"the chart {path} does not exist", "give the path of a chart folder or .tgz")
+        # A path has no two slashes.
+        scheme, slash, rest = str(path).partition(":/")
+        pull = f", for example of `helm pull {scheme}://{rest.lstrip('/')} --version VERSION`" if slash else ""
+        raise error(f"the chart {path} does not exist", f"give the path of a chart folder or .tgz{pull}")
     metadata = _metadata(path)
     for key in ("apiVersion", "name", "version"):
         if not isinstance(metadata.get(key, ""), str | int | float):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,46 @@ def test_templates_and_patches_beside_applications_are_left_out_by_name(tmp_path
         files.in_folder(written(tmp_path / "alone", template=template))
     with pytest.raises(UsageError, match="not valid YAML"):
         files.in_folder(written(tmp_path / "broken", etl=PI, broken="a: ["))
+
+
+WORKFLOW = """apiVersion: argoproj.io/v1alpha1
+kind: WorkflowTemplate
+metadata: {name: etl}
+spec:
+  templates:
+    - resource:
+        manifest: |
+          apiVersion: sparkoperator.k8s.io/v1beta2
+          kind: SparkApplication
+"""
+SEALED = PI + "sops: {mac: x, version: 3.9.0, lastmodified: y}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (WORKFLOW, "WorkflowTemplate etl has an application in a text"),
+        (PI.replace("SparkApplication", "Sparkapplication"), "did you mean SparkApplication?"),
+        (PI.replace("apiVersion", "apiversion"), "SparkApplication etl has no apiVersion"),
+        (SEALED, "SparkApplication etl is encrypted with sops"),
+    ],
+)
+def test_what_resembles_an_application_is_not_passed_over(tmp_path: Path, text: str, why: str) -> None:
+    (left_out,) = files.in_folder(written(tmp_path, fine=PI, other=text)).left_out
+    assert left_out.startswith("other.yaml: not looked at: ")
+    assert why in left_out
+    with pytest.raises(UsageError, match=re.escape(why)):
+        files.in_folder(written(tmp_path / "alone", other=text))
+
+
+def test_other_kinds_are_no_matter(tmp_path: Path) -> None:
+    others = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {app: 'the kind: SparkApplication'}\n"
+    assert files.in_folder(written(tmp_path, fine=PI, other=others)).left_out == ()
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    folder = written(tmp_path, etl=PI)
+    with pytest.raises(UsageError, match="is not a folder"):
+        files.in_folder(folder / "etl.yaml")
+    with pytest.raises(UsageError, match="does not exist"):
+        files.in_folder(folder / "none")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from advice_samples import CATALOGUE, CRASHED, GOOD, cells, report
+from user_samples import PI, written
 
 from harness import cli
 from harness.commands.advise import latest_first
@@ -126,3 +127,33 @@ def test_help_explains_the_options_of_a_run_as_advice_takes_them(capsys: pytest.
     assert "the umbrella chart around it" in said
     assert "user-apps" not in said, "advice runs no scenario"
     assert "oci://" not in said, "advice reads a chart from files alone"
+
+
+def test_what_of_the_applications_was_not_looked_at_is_told(
+    reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = written(tmp_path / "apps", fine=PI, typo=PI.replace("SparkApplication", "SparkAplication"))
+    assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2", "--apps", str(folder), "--json"]) == 0
+    unknown = json.loads(capsys.readouterr().out)["unknown"]
+    assert any(it.startswith("typo.yaml: not looked at: SparkAplication etl") for it in unknown)
+
+
+def test_the_steps_have_the_name_of_the_release(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2", "--release-name", "my-spark", "--json"]) == 0
+    steps = [it["text"] for it in json.loads(capsys.readouterr().out)["steps"]]
+    assert any(it.startswith("helm upgrade my-spark ") for it in steps)
+    assert any("app.kubernetes.io/instance=my-spark" in it for it in steps)
+
+
+def test_a_condition_of_the_chart_above_is_no_unknown_key(
+    reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "umbrella.yaml").write_text("spark-operator: {enabled: true, webhook: {enable: true}}\n")
+    given = ["--values", str(tmp_path / "umbrella.yaml"), "--values-key", "spark-operator"]
+    assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2", *given]) == 0
+    assert "enabled is not in the chart" not in capsys.readouterr().out
+
+
+def test_a_chart_of_a_registry_is_pulled_before(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2", "--chart", "oci://ghcr.io/a/b"]) == 2
+    assert "`helm pull oci://ghcr.io/a/b --version VERSION`" in capsys.readouterr().err

@@ -171,3 +171,10 @@ def test_what_was_in_a_cluster_is_filled_in(tmp_path: Path) -> None:
     assert "uid" not in rehearsed
     for number, it in enumerate((text, rehearsed)):
         assert [it.name for it in apps_of(tmp_path / str(number), etl=it)] == ["etl"]
+
+
+def test_what_is_encrypted_is_refused_with_the_command_that_opens_it(tmp_path: Path) -> None:
+    folder = written(tmp_path, etl=PI + "sops: {mac: x, version: 3.9.0, lastmodified: y}\n")
+    with pytest.raises(UsageError, match="is encrypted with sops") as told:
+        user_folder.read(folder)
+    assert told.value.next_step.endswith(f"`sops --decrypt {folder / 'etl.yaml'} > plain.yaml`")
