@@ -126,6 +126,15 @@ def _found(value: Any, key: str) -> Iterator[str]:
         yield from _found(it, key)
 
 
+def _references(it: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The kind and the name of an object with values, as Flux and as kapp-controller write it."""
+    if it.get("name"):
+        yield str(it.get("kind")), str(it["name"])
+    for key, kind in (("secretRef", "Secret"), ("configMapRef", "ConfigMap")):
+        if isinstance(at(it, f"{key}.name"), str):
+            yield kind, at(it, f"{key}.name")
+
+
 def _elsewhere(value: Any, known: Collection[str]) -> Iterator[str]:
     """Files and objects that are named as having values, and are not among those that are known."""
     if isinstance(value, Mapping):
@@ -136,8 +145,8 @@ def _elsewhere(value: Any, known: Collection[str]) -> Iterator[str]:
             for it in named if isinstance(named, list) else [named]:
                 if isinstance(it, str) and _FILE.fullmatch(it):
                     yield from () if it in known else [it]
-                elif key == "valuesFrom" and isinstance(it, Mapping) and str(it.get("name")) not in known:
-                    yield f"{it.get('kind')} {it.get('name')}"
+                elif key == "valuesFrom" and isinstance(it, Mapping):
+                    yield from (f"{kind} {name}" for kind, name in _references(it) if name not in known)
         value = list(value.values())
     for it in value if isinstance(value, list) else ():
         yield from _elsewhere(it, known)

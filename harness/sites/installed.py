@@ -21,7 +21,8 @@ _TYPE = "helm.sh/release.v1"
 _MOST = 64 * 2**20
 """Bytes of an unpacked release; Helm's own limit is that of a Secret, packed."""
 
-_ARGO = "/apis/argoproj.io/v1alpha1/applications"
+_ARGO_GROUP = "argoproj.io/"
+_ARGO = f"/apis/{_ARGO_GROUP}v1alpha1/applications"
 _FLUX = ("/apis/helm.toolkit.fluxcd.io/{}/helmreleases", ("v2", "v2beta2", "v2beta1"))
 _KUSTOMIZE = "/apis/kustomize.toolkit.fluxcd.io/v1/kustomizations"
 _FLUX_NAME = "kustomize.toolkit.fluxcd.io/name"
@@ -232,6 +233,9 @@ def _installer(tool: str, kind: str, item: Object, *, values: Any = None, **more
 def of_object(item: Object) -> Installer | None:
     """What an object says of how it brings the operator; None for an object of another kind."""
     made = {"Application": _argo, "ApplicationSet": _argo, "HelmRelease": _flux}.get(str(item.get("kind")))
+    if made is _argo and not str(item.get("apiVersion") or _ARGO_GROUP).startswith(_ARGO_GROUP):
+        # KubeVela has Applications, too.
+        return None
     return made(item) if made and isinstance(at(item, "metadata.name"), str) else None
 
 

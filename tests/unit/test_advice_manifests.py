@@ -56,7 +56,20 @@ kind: Kustomization
 helmCharts:
 - {name: spark-operator, valuesInline: {image: {registry: docker.io, tag: 2.1.1}}}
 """
-
+KAPP = """
+apiVersion: kappctrl.k14s.io/v1alpha1
+kind: App
+metadata: {name: op, namespace: spark}
+spec:
+  fetch:
+    - helmChart: {name: spark-operator, version: 2.1.1, repository: {url: https://kubeflow.github.io/spark-operator}}
+  template:
+    - helmTemplate: {valuesFrom: [{secretRef: {name: op-values}}, {configMapRef: {name: away}}]}
+---
+kind: Secret
+metadata: {name: op-values}
+stringData: {values.yaml: "image: {registry: docker.io, tag: v2.5.2}"}
+"""
 
 pytestmark = pytest.mark.usefixtures("own_folders")
 
@@ -88,6 +101,7 @@ def advised(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> di
             ["base.yaml"],
         ),
         (KUSTOMIZATION, ("deploy.yaml, chart spark-operator: version: 2.5.2",), []),
+        (KAPP, ("deploy.yaml, chart spark-operator: version: 2.5.2",), ["ConfigMap away"]),
     ],
 )
 def test_the_values_in_it_and_its_names_are_taken(
@@ -292,6 +306,14 @@ def test_crds_that_flux_replaces_already_need_no_step(tmp_path: Path, capsys: py
             (
                 "defaultNamespace: spark\n"
                 "helm: {chart: spark-operator, version: 2.1.1, releaseName: op, values: {image: {registry: docker.io}}}"
+            ),
+            "op",
+            "spark",
+        ),
+        (
+            (
+                "apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {name: op, namespace: spark}\n"
+                "spec: {components: [{type: helm, properties: {chart: spark-operator, version: 2.1.1}}]}"
             ),
             "op",
             "spark",
