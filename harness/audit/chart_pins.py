@@ -66,6 +66,8 @@ _COMMAND = re.compile(
 NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
 """A chart's version, or what allows some: `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more."""
 
+# `helm:https://…/spark-operator@2.1.1`, which CDK8s imports
+_IMPORT = re.compile(rf"\bhelm:(?P<where>https?://[^\s\"'@]*)/{_NAME}@(?P<version>{NUMBER})")
 _BOUND = r"[<>]=?[ ]?v?\d[\w.]*"
 _VERSION = re.compile(
     rf"{_BEGIN}(?:version|target_?Revision|chart_?version|chart-version){_IS}"
@@ -210,11 +212,22 @@ def _in_items(lines: Lines, variables: Variables, sources: ChartSources) -> Iter
 
 
 def _downloads(lines: Lines, found: Sequence[ChartPin]) -> Iterator[ChartPin]:
-    """Archives of upstream's chart by their addresses, where no chart is found otherwise."""
+    """Archives of upstream's chart by their addresses, where no chart is found otherwise, and what CDK8s imports."""
     for match in _DOWNLOAD.finditer(lines.text) if ".tgz" in lines.text else ():
         begin, finish = match.span("archived")
         if match["archived"] and _REPOSITORY.search(match["where"]) and not any(it.begin == begin for it in found):
             yield ChartPin(at=begin, start=begin, end=finish, version=match["archived"], begin=begin, finish=finish)
+    for match in _IMPORT.finditer(lines.text) if "helm:http" in lines.text else ():
+        begin, finish = match.span("version")
+        yield ChartPin(
+            at=begin,
+            start=begin,
+            end=finish,
+            version=match["version"],
+            begin=begin,
+            finish=finish,
+            address=match["where"],
+        )
 
 
 def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSources) -> Iterator[ChartPin]:

@@ -42,7 +42,8 @@ _IN_OTHER_LANGUAGES = re.compile(
 )
 _DIRECTLY_BEFORE = re.compile(
     r"\b(?:(?:was|were|formerly|previously|not)(?:\s+(?:from|at|on|in))?:?\s+"
-    r"|(?:instead of|rather than|(?:mov|migrat|switch|renam)\w*(?:\s+\w+){0,3}?\s+from|in place of|replac(?:es?|ing)"
+    r"|(?:instead of|rather than|(?:mov|migrat|switch|renam)\w*(?:\s+\w+){0,3}?\s+from|in place of|replac(?:e[sd]?|ing)"
+    r"|dropped|removed|stopped using|got rid of|(?:moved|migrated|switched)\s+(?:\w+\s+){0,2}?(?:off|away from)"
     r"|do(?: not|n't) use|never use)\s+(?:the\s+)?(?:\w+\s+){0,3}?"
     r"|(?:old|former|previous|outdated|stale|legacy|obsolete)\s+(?:[\w'-]+\s+){0,4}?)[\"'`(:<* ]*$",
     re.I,
@@ -55,7 +56,7 @@ _TRUE_ONCE = ("stale-registry", "old-release", "chart-repository-gone", "old-cha
 _VERSIONED = re.compile(r"(?::|\btag )\d")
 _PATCHES = (".diff", ".patch")
 _TEXT = re.compile(r"\"[^\"]*\"|'[^']*'")
-_WORDS = 4
+_WORDS = 3
 _MOST_LINES = 6
 _MOST_LETTERS = 600
 

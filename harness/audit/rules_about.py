@@ -36,8 +36,9 @@ _KINDS = re.compile(
     re.M,
 )
 _ON_THE_LINE = re.compile(
-    r"\b(?:(?:\w*_?not_?)?contains|\w*not_?(?:equals?|in|contain)|starts_?with|ends_?with|has_?prefix|has_?suffix"
-    r"|matches|replace(?:_?all)?|sub|test)\s*\([^()]*$"
+    r"\b(?:(?:\w*_?not_?)?contains|\w*not_?(?:equal|in|contain|match|be|have|include)\w*|starts_?with|ends_?with|has_?prefix|has_?suffix"
+    r"|matches|replace(?:_?all)?|sub|test)\s*\(\(?[^()]*$"
+    r"|\bnot(?:_to\b|\.)[\w.\s]*\(?\s*[\"'`]$"
     r"|\b(?:sed|perl)\b.*[\"'\s]s(?P<mark>[#|,/@!~{])(?:(?!(?P=mark)).)*$"
     r"|\baz\s+acr\s[^|;&]*\s(?:--image|-t|--repository)[= ][\"']?$"
     r"|\b(?:e?grep|rg|ag|ack|git\s+grep)\s[^|;&]*$"
