@@ -20,7 +20,7 @@ from harness.matrix.known_rows import KnownRow, Note
 from harness.matrix.model import Move
 from harness.matrix.versions import numbers
 from harness.releases import chart_image, conditions, value_kinds
-from harness.releases.values import at, merge, strangers
+from harness.releases.values import ANCHORS, at, merge, strangers
 from harness.report.advice import Sentence
 
 Values = Mapping[str, Any]
@@ -29,8 +29,6 @@ NOTHING_KNOWN = Upgrades()
 
 UMBRELLAS_OWN = ("enabled", "tags")
 """Keys that umbrella charts have beside a subchart's own, as conditions."""
-_ANCHORS = ("x-", ".", "_")
-"""How keys begin that hold nothing but anchors of YAML."""
 _RENAMED_IN = (2, 0, 0)
 _SHORTENED = 4
 _SHOWN_VALUE = 80
@@ -139,7 +137,7 @@ def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Itera
         yield Remark(sentence=Sentence(text=text, origin="from the chart"))
         return
     for key in strangers(values, target.defaults):
-        if key.startswith(_ANCHORS) or (above and key in UMBRELLAS_OWN):
+        if key.startswith(ANCHORS) or (above and key in UMBRELLAS_OWN):
             continue
         if _known(key, target.defaults):
             text = f"{above}{key} has a dot in its name, and none of {target.name}'s keys has: it has no effect"

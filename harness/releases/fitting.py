@@ -21,7 +21,7 @@ from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import with_job_namespaces
 from harness.releases.scheduling import part_of
-from harness.releases.values import Loader, at, merge, strangers
+from harness.releases.values import ANCHORS, Loader, at, merge, strangers
 from harness.untrusted import check_yaml
 from harness.wording import counted
 
@@ -160,12 +160,13 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
 
 
 def unknown(chart: Chart, values: Mapping[str, Any]) -> list[str]:
-    """The keys of values that the chart does not know, with dots. Helm takes them, and they have no effect.
+    """The keys of values that the chart does not know, with dots. Helm takes them, and they have no effect; those that
+    hold anchors of YAML are meant to have none.
 
     None for a chart whose own values cannot be read.
     """
     own = defaults(chart)
-    return list(strangers(values, own)) if own else []
+    return [it for it in strangers(values, own) if not it.startswith(ANCHORS)] if own else []
 
 
 def defaults(chart: Chart) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -130,7 +131,7 @@ def _require_no_manifest(values: Sequence[Values], files: Sequence[Path]) -> Non
         key = next(_values_in(it), "")
         raise UsageError(
             f"the values file {file} is a manifest, of the kind {it['kind']}: Helm would ignore all of it",
-            f"give the values in it: --values-key {key}" if key else "give a values file",
+            f"give the values in it: --values-key {shlex.quote(key)}" if key else "give a values file",
         )
 
 
@@ -159,11 +160,11 @@ def _require_no_umbrella(values: Sequence[Values], files: Sequence[Path], *, lax
             continue
         keys = alias or keys_above(it)
         if keys:
-            others = "".join(f", then --values-key {other}" for other in keys[1:])
+            others = "".join(f", then --values-key {shlex.quote(other)}" for other in keys[1:])
             raise UsageError(
                 f"the values file {file} has the values of the operator's chart below {keys[0]}, as an umbrella chart "
                 "has them: the chart itself would ignore them",
-                f"give --values-key {keys[0]}{others}",
+                f"give --values-key {shlex.quote(keys[0])}{others}",
             )
 
 
@@ -186,7 +187,7 @@ def _named(name: str, inner: Values) -> bool:
 def _instead(key: str, values: Sequence[Values]) -> str:
     likely = list(dict.fromkeys(it for each in values for it in keys_above(each)))
     if likely:
-        return f"did you mean --values-key {likely[0]}?"
+        return f"did you mean --values-key {shlex.quote(likely[0])}?"
     top = list(dict.fromkeys(str(it) for each in values for it in each))
     near = difflib.get_close_matches(key, top, n=1)
     return f"did you mean {near[0]}?" if near else f"the top keys are: {', '.join(top[:10]) or 'none'}"

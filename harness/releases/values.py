@@ -84,6 +84,10 @@ PASSED_ON = ("podSecurityContext", "securityContext")
 """Maps that the chart's templates give to Kubernetes as they are, and leave out where there are none."""
 
 
+ANCHORS = ("x-", ".", "_")
+"""How keys begin that hold nothing but anchors of YAML."""
+
+
 def strangers(values: Mapping[str, Any], defaults: Mapping[str, Any], above: str = "") -> Iterator[str]:
     """Keys of `values` that `defaults` does not have; below an empty map, or one passed on, a chart accepts any key.
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from harness.advice import manifests
 from harness.errors import UsageError
+from harness.releases import umbrella
 from harness.releases.values import PROFILES, load_values, merge, profile
 
 
@@ -133,3 +135,13 @@ def test_an_unknown_profile_names_the_nearest_and_where_ones_own_are() -> None:
         profile("pord", {"prod": ()})
     assert unknown.value.next_step.startswith("the profiles are: ")
     assert "restricted, selector; yours are in values/" in unknown.value.next_step
+
+
+def test_a_key_that_is_proposed_can_be_typed_in_a_shell(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  values.yaml: 'image: {tag: a}'\n")
+    with pytest.raises(UsageError) as told:
+        umbrella.load([file])
+    assert told.value.next_step == r"give the values in it: --values-key 'data.values\.yaml'"
+    (*_, key) = shlex.split(told.value.next_step)
+    assert umbrella.load([file], key) == ({"image": {"tag": "a"}},)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +97,14 @@ def test_a_manifest_is_no_values_file_and_its_values_have_a_key(
     file = written(tmp_path, text)
     with pytest.raises(UsageError, match=f"is a manifest, of the kind {kind}") as refused:
         umbrella.load([file])
-    assert refused.value.next_step == (f"give the values in it: --values-key {key}" if key else "give a values file")
+    assert refused.value.next_step == (
+        f"give the values in it: --values-key {shlex.quote(key)}" if key else "give a values file"
+    )
     if key:
         assert umbrella.load([file], key) == ({"image": {"registry": "quay.io"}},)
         asked = ["advise", "--from", "2.4.0", "--to", "2.5.2", "--values", str(file)]
         assert cli.main(asked) == 2
-        assert f"--values-key {key}" in capsys.readouterr().err
+        assert f"--values-key {shlex.quote(key)}" in capsys.readouterr().err
         assert cli.main([*asked, "--values-key", key]) == 0
         assert "your own registry must have quay.io/kubeflow/spark-operator/controller:2.5.2" in capsys.readouterr().out
 

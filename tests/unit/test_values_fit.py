@@ -82,7 +82,7 @@ def test_nothing_is_of_any_kind(nothing: object) -> None:
 
 
 def test_keys_that_have_no_effect_are_told() -> None:
-    found = look({"sparkJobNamespaces": ["a"], "replicaCount": 2})
+    found = look({"sparkJobNamespaces": ["a"], "replicaCount": 2, "x-pool": {"a": "b"}, "_pool": {}})
     assert isinstance(found, Fit)
     words = "sparkJobNamespaces, replicaCount are not in the chart of 2.5.2: Helm accepts them, without effect"
     assert found.told == (words,)
