@@ -8,7 +8,8 @@
 #   mode. It waits by default (spark.kubernetes.submission.waitAppCompletion), and what else would it wait for?
 # Hurt: the step of a pipeline that is spark-submit is green for every job that ran out of memory or threw; `set -e`, a Job and
 #   its backoffLimit, a retry of the scheduler do not see it, and the next step reads yesterday's data. So who comes from YARN or
-#   from client mode, and who tests a new image by a job of its own. The pod's phase, or the log's last "exit code:", tells.
+#   from client mode, and who tests a new image by a job of its own. The pod's phase tells, or the log's
+#   "exit code:" of the container spark-kubernetes-driver; a sidecar has one, too.
 # Versions: Spark 4.3.0 (pyspark 4.3.0).
 # Source: resource-managers/kubernetes/core of apache/spark, LoggingPodStatusWatcher.scala: watchOrStop returns whether the pod
 #   has completed, and logs its containers' statuses; Client.run in KubernetesClientApplication.scala does nothing with either.
