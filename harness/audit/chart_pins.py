@@ -109,6 +109,12 @@ class ChartPin:
     address: str = ""
     variable: str = ""
 
+    @classmethod
+    def alone(cls, match: re.Match[str], group: str = "version", **more: str) -> ChartPin:
+        """A version that is all there is of a chart, where the group of a match has it."""
+        begin, finish = match.span(group)
+        return cls(at=begin, start=begin, end=finish, version=match[group], begin=begin, finish=finish, **more)
+
     def holds(self, offset: int) -> bool:
         """Whether a place is in the chart's region."""
         return self.start <= offset < self.end
@@ -214,20 +220,11 @@ def _in_items(lines: Lines, variables: Variables, sources: ChartSources) -> Iter
 def _downloads(lines: Lines, found: Sequence[ChartPin]) -> Iterator[ChartPin]:
     """Archives of upstream's chart by their addresses, where no chart is found otherwise, and what CDK8s imports."""
     for match in _DOWNLOAD.finditer(lines.text) if ".tgz" in lines.text else ():
-        begin, finish = match.span("archived")
+        begin = match.start("archived")
         if match["archived"] and _REPOSITORY.search(match["where"]) and not any(it.begin == begin for it in found):
-            yield ChartPin(at=begin, start=begin, end=finish, version=match["archived"], begin=begin, finish=finish)
+            yield ChartPin.alone(match, "archived")
     for match in _IMPORT.finditer(lines.text) if "helm:http" in lines.text else ():
-        begin, finish = match.span("version")
-        yield ChartPin(
-            at=begin,
-            start=begin,
-            end=finish,
-            version=match["version"],
-            begin=begin,
-            finish=finish,
-            address=match["where"],
-        )
+        yield ChartPin.alone(match, address=match["where"])
 
 
 def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSources) -> Iterator[ChartPin]:

@@ -91,22 +91,12 @@ class OldCharts:
             if it["version"] in taken or not self._former_home(it["version"]):
                 continue
             if it["key"] in variables:
-                begin, finish = it.span("version")
-                yield ChartPin(
-                    at=begin,
-                    start=begin,
-                    end=finish,
-                    version=it["version"],
-                    begin=begin,
-                    finish=finish,
-                    variable=it["key"],
-                )
+                yield ChartPin.alone(it, variable=it["key"])
                 continue
             around = [*dict.fromkeys((it["key"], *lines.owners(it.start("version"))))][:4]
             own, *_ = words = [re.sub(r"[^a-z]", "", key.lower()) for key in around]
             if _OWN_KEY.fullmatch(own) and any(_OPERATOR in key for key in words) and any(map(_OF_CHART.search, words)):
-                begin, finish = it.span("version")
-                yield ChartPin(at=begin, start=begin, end=finish, version=it["version"], begin=begin, finish=finish)
+                yield ChartPin.alone(it)
 
 
 def _values_of(variables: Collection[str], lines: Lines) -> Iterator[re.Match[str]]:

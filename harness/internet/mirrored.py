@@ -14,10 +14,9 @@ from pathlib import Path
 
 from harness.images.credentials import write_secret
 from harness.internet import names
-from harness.internet.rehearsed import last, results, shown
+from harness.internet.rehearsed import ONE, last, results, shown
 from harness.internet.steps import Rehearsal, Step, require
 
-_ONE = ("--scenario", "spark-pi")
 _LACKING = "spark-3.5"
 _PORT = 5443
 _CHOSEN = "images come from the mirrors: harness.toml has mirrors for"
@@ -25,7 +24,7 @@ _CHOSEN = "images come from the mirrors: harness.toml has mirrors for"
 
 def _kind(on: Rehearsal) -> str:
     with _only_the_site(on) as config:
-        cells = (*_ONE, "--scenario", _LACKING)
+        cells = (*ONE, "--scenario", _LACKING)
         said = on.harness("run", "--config", config, *cells, status=3)
     require(_CHOSEN in said, "the mirror map did not choose the source")
     found = {it["scenario"]: it for it in results(on)["cells"]}
@@ -39,7 +38,7 @@ def _kind(on: Rehearsal) -> str:
 
 def _k3d(on: Rehearsal) -> str:
     with _only_the_site(on) as config:
-        on.harness("run", "--config", config, "--env", "k3d-1.34", *_ONE)
+        on.harness("run", "--config", config, "--env", "k3d-1.34", *ONE)
     cells = results(on)["cells"]
     require(cells[0]["verdict"] == "passed", f"{cells[0]['id']} {cells[0]['verdict']}: {cells[0]['reason']}")
     _require_site(on)
@@ -61,7 +60,7 @@ def _isolated(on: Rehearsal) -> str:
     server = f"{names.MACHINE}:{_PORT}"
     with _port_to_the_site(on):
         config = _config(on, server, "isolated = true")
-        on.harness("run", "--config", config, *_ONE)
+        on.harness("run", "--config", config, *ONE)
     cells = results(on)["cells"]
     require(cells[0]["verdict"] == "passed", f"{cells[0]['id']} {cells[0]['verdict']}: {cells[0]['reason']}")
     _require_site(on, names.hosts().site.host, server)

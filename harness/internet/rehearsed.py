@@ -15,7 +15,7 @@ from harness.internet.steps import Rehearsal, Step, require
 from harness.registries.front.profile import profile
 from harness.wording import counted
 
-_ONE = ("--scenario", "spark-pi")
+ONE = ("--scenario", "spark-pi")
 """Selects one cell, that of the usual environment and path."""
 _COPY = "kind-1.34/install-2.2.1@docker.io/spark-pi"
 _IMAGE = "kubeflow/spark-operator"
@@ -54,7 +54,7 @@ def _doctor(on: Rehearsal) -> str:
 
 
 def _cell(on: Rehearsal) -> str:
-    said = on.harness("run", *_ONE)
+    said = on.harness("run", *ONE)
     require(_DETECTED in said, "the source was not detected")
     found = results(on)
     require(found["source"]["rehearsed"], "the report does not say that the source was rehearsed")
@@ -72,7 +72,7 @@ def _default(on: Rehearsal) -> str:
 
 def _again(on: Rehearsal) -> str:
     on.traffic()
-    on.harness("run", *_ONE)
+    on.harness("run", *ONE)
     traffic = on.traffic(show=True)
     pulls = traffic.pulls(*_COUNTED)
     require(pulls == 0, f"{pulls} counted pulls, where everything is on this machine already")
@@ -143,7 +143,7 @@ def _limit(on: Rehearsal) -> str:
     on.harness("cache", "prune", "--keep-gb", "0")
     hub.spend([names.MACHINE])
     try:
-        on.harness("run", *_ONE, status=3)
+        on.harness("run", *ONE, status=3)
         refused = _only(on)
     finally:
         hub.limit(profile(_HUB).limits)
@@ -156,7 +156,7 @@ def _blocked(on: Rehearsal) -> str:
     on.harness("cache", "prune", "--keep-gb", "0")
     blobs = profile("ghcr.io").blob_host
     with on.blocked(blobs):
-        on.harness("run", *_ONE, status=3)
+        on.harness("run", *ONE, status=3)
     refused = _only(on)
     require(refused["verdict"] == "error", f"the cell is {refused['verdict']}")
     require(blobs in refused["reason"], f"the reason does not name {blobs}: {refused['reason']}")

@@ -38,9 +38,6 @@ DEFAULT_SOAK = 15.0
 """Seconds; as long as a lease of the controller lasts."""
 
 _METRICS_SECONDS = 10.0
-# A busy machine takes so long until a scenario beside this has created its application; where none is to come, nothing
-# was documented that could be looked for.
-_APPLICATION_SECONDS = 60.0
 # How long a webhook may be away, by [defaults] of charts/upgrades.toml; the scenario `admission` judges it.
 _OUTAGE_SECONDS = 5.0
 # From the lease to the first look at every object.
@@ -81,7 +78,7 @@ def observe(
     ):
         if not canary_trouble:
             moments.created()
-        patience = _APPLICATION_SECONDS if canary_trouble else 0.0
+        patience = soaks.PATIENCE if canary_trouble else 0.0
         look = _Look(cluster, api, installed, others)
         soaking = pool.submit(soaks.operator, cluster, installed.namespace, soak, enough)
         watching = [

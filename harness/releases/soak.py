@@ -17,6 +17,9 @@ from harness.releases import metrics
 from harness.releases.ways.protocol import InstalledRelease
 
 _APPLICATIONS = {"group": "sparkoperator.k8s.io", "version": "v1beta2", "plural": "sparkapplications"}
+PATIENCE = 60.0
+"""Seconds that a busy machine may take until a scenario has created its application, of which metrics can tell."""
+
 _WINDOW = 2
 """Seconds within which a watch hears that it is enough."""
 

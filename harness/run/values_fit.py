@@ -31,7 +31,7 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
     if given.exact and (unwatched := _unwatched(given)):
         return unwatched
     first = next(iter(releases.values()))
-    found = _mistakes(given, first) or _explained(fitting.fit(helm, first.chart, given), given, first)
+    found = _fit(helm, given, first)
     if isinstance(found, Misfit):
         files = f" ({', '.join(given.files)})" if given.files else ""
         return errored(
@@ -41,8 +41,7 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
         )
     will = [*_unmet(found, first.release)]
     for later in [it for it in releases.values() if it is not first]:
-        on_later = replace(given, own=(later.values, *given.own[1:]))
-        asked = _mistakes(given, later) or _explained(fitting.fit(helm, later.chart, on_later), given, later)
+        asked = _fit(helm, replace(given, own=(later.values, *given.own[1:])), later)
         will += _unmet(asked, later.release)
         found = _with_later(found, asked, later.release.name)
     return replace(found, told=(*_namespaces(given), *found.told, *_unknown(given, releases), *will))
@@ -51,6 +50,10 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
 def shown(told: tuple[str, ...]) -> list[Finding]:
     """The finding that says in a report what was told; none where there was nothing to tell."""
     return [passed(SHOWN, "; ".join(told))] if told else []
+
+
+def _fit(helm: Helm, given: Given, it: ReleaseOnPath) -> Fit | Misfit:
+    return _mistakes(given, it) or _explained(fitting.fit(helm, it.chart, given), given, it)
 
 
 def _mistakes(given: Given, it: ReleaseOnPath) -> Misfit | None:
