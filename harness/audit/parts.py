@@ -53,6 +53,11 @@ _PATCHED = re.compile(
     rf"(?<![\w.-]){_Q}path{_Q}\s*[:=]\s*{_Q}/(?:[\w~.-]+/)*(?P<key>[\w-]*(?i:image)[\w-]*/(?:registry|repository|tag)){_Q}[\s,]+"
     rf"{_Q}value{_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}"
 )
+# `:registry "docker.io"` of Clojure and EDN; without quotes it is code
+_KEYWORD = re.compile(
+    rf"(?<![\w.:]):(?P<key>[A-Za-z][\w./-]{{0,80}})[ \t]+"
+    rf"(?:(?P<quote>\")(?=[^\"\n]*\"))?(?P<value>(?(quote){_VALUE}|(?:\(|[a-z][\w./-]*(?=[ \t]*(?:[,}}\n]|:[a-z])))))"
+)
 # `<registry>docker.io</registry>`
 _ELEMENT = re.compile(rf"<(?P<key>[A-Za-z_][\w.-]*)>\s*(?P<value>{_VALUE})\s*</(?P=key)>")
 # `registry: {description: …, default: docker.io}` of inputs and of schemas, in one line or several
@@ -72,9 +77,12 @@ _PATTERNS = (
     (_INPUT, "default"),
     (_SCHEMA, "default"),
     (_ASSIGNED, ""),
+    (_KEYWORD, ' "'),
     (_ELEMENT, "</"),
 )
 """Each with a word that is in every match of it: to look for that is faster by far."""
+_NAMING = (_NAMED, _VALUED, _PATCHED, _DECLARED, _INPUT, _SCHEMA)
+"""Those whose key is a value itself."""
 _WORDS: dict[str, Word] = {
     "registry": "registry",
     "hub": "registry",
@@ -134,7 +142,7 @@ def found_in(lines: Lines, variables: Variables) -> list[Part]:
     parts: dict[int, Part] = {}
     for pattern, word in _PATTERNS:
         for match in pattern.finditer(lines.text) if word in lines.text else ():
-            part = _part(match, lines, variables, counts, named=pattern not in (_ASSIGNED, _ELEMENT))
+            part = _part(match, lines, variables, counts, named=pattern in _NAMING)
             if part:
                 parts.setdefault(part.start, part)
     return [part for _, part in sorted(parts.items())]
@@ -219,6 +227,8 @@ def _is_code(match: re.Match[str], value: str) -> bool:
     if value.startswith("#@"):
         return True
     quoted = match.groupdict().get("quote")
+    if match.re is _KEYWORD:
+        return not quoted
     return not quoted and bool(re.match(r"(?:var|local|data|module|each|self|config|params|inputs)\.[A-Za-z_]", value))
 
 
