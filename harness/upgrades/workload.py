@@ -43,13 +43,16 @@ path takes."""
 _START_SECONDS = 20.0
 """A submission and the start of a driver on a small machine take no longer, mostly."""
 
-_BEGIN_SECONDS = 120.0
-_FINISH_SECONDS = 180.0
-_QUERY_SECONDS = 120.0
+_BEGIN_SECONDS = 240.0
+_FINISH_SECONDS = 300.0
+_QUERY_SECONDS = 240.0
+"""About twice what a machine with two slow processors takes, since all of it starts at once there; what ends in time
+does not cost more."""
+
 _STILL_SECONDS = 45.0
 """When nothing at all has changed for so long, nothing more will come."""
 
-_SUSPENDED_SECONDS = 15.0
+_SUSPENDED_SECONDS = 60.0
 _FIRST_RETRY = 45
 _RETRY_PER_MOVE = 60
 _RETRY_PER_HOOK = 45

@@ -18,6 +18,7 @@ from harness.apps import samples
 from harness.apps.objects import Objects, Resource
 from harness.errors import ApiError
 from harness.matrix import catalogue
+from harness.upgrades import clients
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import SCHEDULES
 from harness.upgrades.workload import Workload
@@ -184,6 +185,17 @@ def test_a_users_applications_come_when_sparkconnect_has_answered(
     made.close()
 
     assert order == ["answered", "submitted"]
+
+
+def test_a_client_of_connect_may_take_as_long_as_two_slow_processors_need(
+    workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """128 s, measured, beside the applications that the new leader submits at once; giving up costs a second try."""
+    given: list[float] = []
+    monkeypatch.setattr(workload._states, "server", lambda name: {"server": {"serviceName": f"{name}-server"}})
+    monkeypatch.setattr(clients, "query", lambda *of, timeout: given.append(timeout))
+    workload._ask_connect("submissions", "new-connect", When.AFTER)
+    assert given[0] > 1.5 * 128
 
 
 @pytest.mark.parametrize("watched", [(), ("standing",), ("submissions",)])
