@@ -9,16 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.advice import ends, images, manifests, objects, registry, site, values
+from harness.advice import ends, images, manifests, objects, registry, site, tools, values
 from harness.advice.edge import Basis, Looked, advise, changes_of
 from harness.advice.files import Folder, in_folder
-from harness.advice.manifests import Manifest
+from harness.advice.manifests import PRESERVED, Manifest
 from harness.advice.objects import Stored
+from harness.advice.plan import Deployment, Plan
 from harness.advice.remarks import End, Remark
-from harness.advice.steps import Deployment, Plan, apis_of
+from harness.advice.steps import apis_of
+from harness.audit.expressions import is_known
 from harness.audit.homes import Homes
 from harness.matrix import catalogue as catalogues
 from harness.matrix import own_rows, results
+from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import Tool
 from harness.releases import own_catalogue, umbrella
 from harness.releases.charts import CHART_NAME
@@ -84,6 +87,7 @@ def answer(question: Question) -> Advice:
         remarks = values.remarks(given, origin, target, known.upgrades, homes)
     if question.site:
         remarks = site.steps_done(question.site, remarks)
+    remarks = [*remarks, *_of_tool(question, manifest, origin, target, known, homes)]
     folder = in_folder(question.apps) if question.apps else None
     stored = _stored(question, folder) if question.ask_registry else ()
     pulled, left_out = registry.wanted(_with_image(question, given), origin, target, known, homes, stored)
@@ -107,9 +111,31 @@ def answer(question: Question) -> Advice:
     plan = None
     if target.release:
         deployment = _deployment(question, given, manifest)
+        deployment = replace(deployment, repository=tools.own_repository(_address(question, manifest), homes))
         chart = str(question.chart) if question.chart else ""
         plan = Plan(deployment=deployment, target=target.release, crds="none", chart=chart)
     return advise(basis, origin, target, looked, plan)
+
+
+def _of_tool(
+    question: Question, manifest: Manifest | None, origin: End, target: End, known: Catalogue, homes: Homes
+) -> Iterator[Remark]:
+    """What the file, or the object of the site, says beside the values."""
+    installer = question.site.installer if question.site else None
+    kept = PRESERVED if installer and installer.keeps_values else ""
+    keeps = manifest.keeps if manifest else kept
+    if target.release:
+        yield from tools.of_repository(_address(question, manifest), target.release, homes)
+    if keeps:
+        yield from tools.of_kept_values(keeps, origin, target, known.upgrades)
+
+
+def _address(question: Question, manifest: Manifest | None) -> str:
+    """Where the chart comes from, as a file or an object of Argo CD says; empty where neither does."""
+    if manifest:
+        return manifest.address
+    installer = question.site.installer if question.site else None
+    return installer.source.partition(" ")[0] if installer and installer.tool == "argocd" else ""
 
 
 def _applications(question: Question, target: End, folder: Folder | None) -> Sequence[Remark]:
@@ -184,8 +210,11 @@ def _deployment(question: Question, given: Mapping[str, Any] | None, manifest: M
 
 def _by_manifest(manifest: Manifest, tool: Tool | None) -> Deployment:
     named = Deployment(tool=tool or manifest.tool or "helm")
-    file = "" if tool or manifest.tool else manifest.file
-    named = replace(named, name=manifest.name or named.name, home=manifest.home or named.home, file=file)
+    # A name that is filled in elsewhere stands for several.
+    name, home = manifest.name or named.name, manifest.home or named.home
+    named = replace(named, name=name if is_known(name) else "RELEASE", home=home if is_known(home) else "NAMESPACE")
+    if tool in (None, manifest.tool):
+        named = replace(named, file=manifest.file, resource=manifest.resource, renders_crds=manifest.renders_crds)
     return site.brought_by(named, manifest.installer) if manifest.installer else named
 
 

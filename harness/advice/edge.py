@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from harness.advice.plan import Deployment, Plan
 from harness.advice.remarks import End, Remark
-from harness.advice.steps import Deployment, Plan
 from harness.advice.steps import steps as steps_of
 from harness.matrix import crd_modes, path_names
 from harness.matrix.catalogue import Catalogue

@@ -16,7 +16,7 @@ from harness.imports import at_hand
 from harness.matrix import chart_facts, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.release import Release
-from harness.matrix.versions import numbers
+from harness.matrix.versions import UNDER_TEST, is_prerelease, numbers
 from harness.releases import chart_files, crds
 from harness.releases.charts import CHART_NAME, Chart, from_path
 from harness.releases.values import at
@@ -120,6 +120,9 @@ def require_edge(known: Catalogue, origin: End, target: End) -> str:
 
     Raises UsageError if it is not an upgrade, and for a release without a row that is not older than all with one.
     """
+    for end in (origin, target):
+        if end.release is None and (end.name == UNDER_TEST or is_prerelease(end.name)):
+            raise _unpublished(known, end.name)
     if origin.name == target.name:
         raise UsageError(f"--from and --to are both {origin.name}", "give two different releases")
     if numbers(origin.name) > numbers(target.name):
@@ -135,3 +138,17 @@ def require_edge(known: Catalogue, origin: End, target: End) -> str:
         if numbers(name) > oldest:
             known.release(name)
     return f"no run can upgrade from {origin.name} to {target.name}: charts/releases.toml has no row for {without[0]}"
+
+
+def _unpublished(known: Catalogue, name: str) -> UsageError:
+    """The error for what only an operator under test can be, which advice knows nothing of."""
+    number = ".".join(map(str, numbers(name)))
+    if any(it.version == number for it in known.releases):
+        return UsageError(
+            f"nothing is known of the pre-release {name} by itself",
+            f"give {number}: most of what is known of it holds for {name}, too",
+        )
+    return UsageError(
+        f"nothing is known of {name}, which nobody has published",
+        "try it: `harness run --operator DIR`, or an image and its --chart; see docs/my-operator.md",
+    )

@@ -22,6 +22,8 @@ from harness.sites.model import Installer
 from harness.untrusted import check_yaml
 
 _FILE = re.compile(r"\S+\.(?:ya?ml|json|gotmpl)")
+PRESERVED = "spec.upgrade.preserveValues"
+"""The field of a HelmRelease by which Flux upgrades with the values of the release before, too."""
 _HOMES = ("targetNamespace", "defaultNamespace", "namespace")
 """Fields of k3s, Fleet and Kustomize with the namespace of a release, the nearest first."""
 _CHANGES = (
@@ -37,6 +39,8 @@ class Manifest:
     """The operator's chart as a file deploys it. `name` and `home` are its release and namespace, where they are said.
 
     `elsewhere` is what else has values of it, and was not read, `changes` what changes the objects that it renders.
+    `address` is where the chart comes from, `keeps` the setting by which an upgrade also gets the values of the release
+    before, `resource` the address in Terraform; `renders_crds` says that it renders the chart's CRDs.
     """
 
     values: Mapping[str, Any]
@@ -47,6 +51,10 @@ class Manifest:
     elsewhere: tuple[str, ...] = field(default=())
     changes: tuple[str, ...] = field(default=())
     file: str = ""
+    address: str = ""
+    keeps: str = ""
+    resource: str = ""
+    renders_crds: bool = False
 
 
 def read(file: Path) -> Manifest | None:
@@ -73,7 +81,8 @@ def read(file: Path) -> Manifest | None:
             "give the values of one of them as a file",
         )
     known = {*data, *files.read}
-    return next((replace(_manifest(it, one.values, known), file=str(file)) for it, one in found), None)
+    made = (replace(_manifest(it, one.values, known), file=str(file), address=one.address) for it, one in found)
+    return next(made, None)
 
 
 def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collection[str]) -> Manifest:
@@ -98,18 +107,60 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
             home=space or home,
             elsewhere=elsewhere,
             changes=tuple(_changing(spec, "spec.")),
+            keeps=PRESERVED if installer.keeps_values else "",
         )
     if isinstance(it.get("releases"), list) and "kind" not in it:
         one = next(one for one in it["releases"] if str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME))
         release, home = str(one.get("name") or ""), str(one.get("namespace") or "")
         elsewhere = tuple(dict.fromkeys(_elsewhere(one, known)))
         changes = tuple(_changing(one, f"releases[{release}]."))
-        return Manifest(values=values, tool="helmfile", name=release, home=home, elsewhere=elsewhere, changes=changes)
+        above = "" if "reuseValues" in one else "helmDefaults."
+        keeps = (
+            f"{above}reuseValues" if at({"helmDefaults": it.get("helmDefaults"), **one}, f"{above}reuseValues") else ""
+        )
+        return Manifest(
+            values=values,
+            tool="helmfile",
+            name=release,
+            home=home,
+            elsewhere=elsewhere,
+            changes=changes,
+            keeps=keeps,
+        )
     if at(it, "resource.helm_release"):
-        return Manifest(values=values, tool="terraform", elsewhere=elsewhere)
+        return _of_terraform(at(it, "resource.helm_release"), values, elsewhere)
     release = next(_found(it, "releaseName"), name)
     home = next((found for key in _HOMES for found in _found(it, key)), "")
-    return Manifest(values=values, name=release, home=home, elsewhere=elsewhere, changes=tuple(_changing(it)))
+    charts = it.get("helmCharts")
+    return Manifest(
+        values=values,
+        name=release,
+        home=home,
+        elsewhere=elsewhere,
+        changes=tuple(_changing(it)),
+        renders_crds=any(
+            isinstance(one, Mapping) and one.get("name") == CHART_NAME and one.get("includeCRDs") is True
+            for one in (charts if isinstance(charts, list) else ())
+        ),
+    )
+
+
+def _of_terraform(releases: Mapping[str, Any], values: Mapping[str, Any], elsewhere: tuple[str, ...]) -> Manifest:
+    """The `helm_release` of the operator's chart; the provider's own default for the namespace is `default`."""
+    key, one = next(
+        (key, one)
+        for key, one in releases.items()
+        if isinstance(one, Mapping) and str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME)
+    )
+    return Manifest(
+        values=values,
+        tool="terraform",
+        name=str(one.get("name") or ""),
+        home=str(one.get("namespace") or "default"),
+        elsewhere=elsewhere,
+        keeps="reuse_values" if one.get("reuse_values") is True and one.get("reset_values") is not True else "",
+        resource=f"helm_release.{key}",
+    )
 
 
 def _changing(it: Any, above: str = "") -> Iterator[str]:

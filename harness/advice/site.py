@@ -10,9 +10,10 @@ from typing import Any
 
 from harness.advice.ends import Schema
 from harness.advice.files import stored
+from harness.advice.gitops_steps import FLUX_SOURCES
 from harness.advice.objects import Stored
+from harness.advice.plan import Deployment
 from harness.advice.remarks import Remark
-from harness.advice.steps import FLUX_SOURCES, Deployment
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.matrix.catalogue import Catalogue
@@ -167,6 +168,8 @@ def brought_by(made: Deployment, installer: Installer) -> Deployment:
         options=installer.options,
         skips_crds=installer.crds == "skipped",
         settings=_settings(installer),
+        version=installer.version,
+        suspended=installer.suspended,
     )
 
 

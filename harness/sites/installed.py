@@ -211,6 +211,8 @@ def _flux(item: Object) -> Installer:
         version=str(chart.get("version") or ""),
         at="spec/chart/spec/version" if chart and source.get("kind") != "GitRepository" else "",
         crds=str(at(spec, "upgrade.crds") or ""),
+        suspended=spec.get("suspend") is True,
+        keeps_values=at(spec, "upgrade.preserveValues") is True,
         elsewhere=(*_names(chart.get("valuesFiles")), *_names(spec.get("valuesFrom"))),
         values=spec.get("values") or {},
     )

@@ -68,7 +68,8 @@ class Installer(Model):
     """An object of a GitOps tool that brings the operator. `at` is the place of the chart's version in it (slashes).
 
     `options` are sync options, `crds` what its tool does with CRDs at an upgrade, as the object says; empty for the
-    tool's default. `elsewhere` names what else has values of it: files in Git, ConfigMaps and Secrets.
+    tool's default. `elsewhere` names what else has values of it: files in Git, ConfigMaps and Secrets. `suspended` says
+    that its tool leaves it alone, `keeps_values` that an upgrade gets the values of the release before, too.
     """
 
     tool: str
@@ -80,6 +81,8 @@ class Installer(Model):
     at: str = ""
     options: tuple[str, ...] = ()
     crds: str = ""
+    suspended: bool = False
+    keeps_values: bool = False
     elsewhere: tuple[str, ...] = ()
     values: dict[str, Any] = Field(default_factory=dict)
     masked: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from harness.advice import ends, steps
-from harness.advice.steps import Deployment, Plan
+from harness.advice.plan import Deployment, Plan
 from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.matrix import behaviour, catalogue, chart_facts

@@ -10,7 +10,7 @@ import pytest
 
 from harness import cli
 from harness.advice import steps
-from harness.advice.steps import Deployment, Plan
+from harness.advice.plan import Deployment, Plan
 from harness.matrix import catalogue
 
 TARGET = catalogue.load().release("2.5.2")
@@ -62,9 +62,14 @@ def test_the_option_says_which_helm_it_is(tool: str, notes: int, capsys: pytest.
             Deployment(tool="kubectl"),
             "write the values that you render the manifests with into spark-operator-values.yaml",
             "--values spark-operator-values.yaml",
-            "rollout status",
+            "kubectl deletes nothing",
         ),
-        (Deployment(tool="kubectl", values=("own.yaml",)), "helm template", "--values own.yaml", "rollout status"),
+        (
+            Deployment(tool="kubectl", values=("own.yaml",)),
+            "helm template",
+            "--values own.yaml",
+            "kubectl deletes nothing",
+        ),
     ],
     ids=["release-of-helm", "values-unknown", "values-given"],
 )

@@ -97,7 +97,7 @@ def advised(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> di
         (RELEASE, ("kubectl -n flux patch helmrelease op", "kubernetes.io/instance=spark-op "), ["Secret away"]),
         (
             HELMFILE,
-            ("in helmfile.yaml, release op: version: 2.5.2", "kubectl --namespace spark rollout"),
+            ("deploy.yaml, release op: version: 2.5.2", "kubectl --namespace spark rollout"),
             ["base.yaml"],
         ),
         (KUSTOMIZATION, ("deploy.yaml, chart spark-operator: version: 2.5.2",), []),

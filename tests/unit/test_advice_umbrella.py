@@ -137,4 +137,4 @@ def test_an_umbrella_chart_may_be_given_and_its_own_values_count(
 def test_a_profile_is_a_file_that_helm_can_take(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", "profile:ha", "--json"]) == 0
     told = "".join(it["text"] for it in json.loads(capsys.readouterr().out)["steps"])
-    assert "charts/values/ha.yaml --wait" in told
+    assert "charts/values/ha.yaml --reset-values --wait" in told

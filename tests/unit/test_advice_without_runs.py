@@ -17,8 +17,8 @@ from advice_samples import CATALOGUE, CRASHED, cells, report
 from harness import cli
 from harness.advice import edge, steps
 from harness.advice.edge import Basis, Looked
+from harness.advice.plan import Deployment, Plan
 from harness.advice.remarks import End, Remark
-from harness.advice.steps import Deployment, Plan
 from harness.advice.values import remarks
 from harness.errors import UsageError
 from harness.foundry import operator
@@ -225,7 +225,7 @@ def test_an_application_of_several_sources_is_patched_by_its_place() -> None:
     given = Deployment(tool="argocd", owner="op", at="spec/sources/1/targetRevision", options=("CreateNamespace=true",))
     made = steps.steps(Plan(deployment=given, target=CATALOGUE.release("2.5.2"), crds="apply"))
     told = "\n".join(it.text for it in made)
-    assert '--type json --patch \'[{"op":"replace","path":"/spec/sources/1/targetRevision","value":"2.5.2"}]\'' in told
+    assert '--type json --patch \'[{"op":"add","path":"/spec/sources/1/targetRevision","value":"2.5.2"}]\'' in told
     assert '["CreateNamespace=true","ServerSideApply=true"]' in told
 
 
