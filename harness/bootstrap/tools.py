@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.errors import HarnessError, ToolError
+from harness.errors import CommandError, HarnessError, ToolError
 from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
 from harness.host.steps import Progress
@@ -163,9 +163,9 @@ def on_path(name: str, minor: str = "", clusters: Sequence[str] = ()) -> tuple[T
     program = shutil.which(called) if row.path else None
     if program is None:
         return None, f"{called} is not on PATH" if row.path else f"{name} is not built yet"
-    version = _version_of(program, row.version_argv)
-    if not version:
-        return None, f"{program} does not report its version"
+    version, why_not = _version_of(program, row.version_argv)
+    if why_not:
+        return None, why_not
     if name == KUBECTL and minor:
         if not _within_one_minor(version, minor):
             return None, f"{program} is {version}, which is more than one minor away from Kubernetes {minor}"
@@ -212,10 +212,22 @@ def module_for(name: str, minor: str = "") -> str:
 
 
 @functools.cache
-def _version_of(program: str, argv: tuple[str, ...]) -> str:
-    answer = call([program, *argv], timeout=_VERSION_TIMEOUT, check=False)
+def _version_of(program: str, argv: tuple[str, ...]) -> tuple[str, str]:
+    """The version that a program reports, or why there is none.
+
+    A program for another architecture cannot be run, and the shim of a version manager whose project asks for none of
+    its versions fails, and lists them.
+    """
+    try:
+        answer = call([program, *argv], timeout=_VERSION_TIMEOUT, check=False)
+    except (CommandError, ToolError) as broken:
+        why = broken.message if program in broken.message else f"{program} cannot be run: {broken.message}"
+        return "", why.replace("was not found", "cannot be run: what its first line names was not found")
     match = _VERSION.search(answer.stdout + answer.stderr)
-    return ".".join(match.groups()) if match else ""
+    if answer.returncode or not match:
+        status = f": it ends with status {answer.returncode}" if answer.returncode else ""
+        return "", f"{program} does not report its version{status}"
+    return ".".join(match.groups()), ""
 
 
 def _find(settings: Settings, wanted: str, clusters: Clusters) -> tuple[Tool | None, str]:

@@ -96,6 +96,30 @@ def test_another_version_is_not_used(path: Path, settings: Settings, name: str, 
 
 
 @needs_go
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        # The shim of a version manager in a folder that asks for none of its versions.
+        (
+            b"#!/bin/sh\necho 'No version is set for command helm'; echo 'helm 3.14.0'; exit 126\n",
+            "ends with status 126",
+        ),
+        (b"#!/bin/sh\nkill -9 $$\n", "helm does not report its version"),
+        # A program for another architecture, and a wrapper without its first line.
+        (b"\x7fELF\x02\x01\x01" + bytes(64), "helm cannot be executed: Exec format error"),
+        (b'exec /opt/helm/helm "$@"\n', "helm cannot be executed: Exec format error"),
+        (b"#!/opt/none/bash\necho v3.16.2\n", "helm cannot be run: what its first line names was not found"),
+    ],
+)
+def test_one_that_cannot_be_run_is_passed_over(path: Path, settings: Settings, content: bytes, said: str) -> None:
+    file = program(path, "helm", "")
+    file.write_bytes(content)
+    with pytest.raises(ToolError, match=said) as caught:
+        tools.resolve(settings, ["helm"])
+    assert "nox -s bootstrap" in caught.value.next_step
+
+
+@needs_go
 @pytest.mark.parametrize("version", ["0.30.0", "0.31.0"])
 def test_one_that_does_for_older_clusters_may_not_do_for_newer_ones(
     path: Path, settings: Settings, version: str
