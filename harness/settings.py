@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from harness import home
 from harness.errors import CatalogueError, SettingsError
@@ -51,6 +51,14 @@ class ClusterSettings(BaseModel):
 
     kubeconfig: str = Field(default="", description="a kubeconfig, or several with colons between them")
     context: str = Field(default="", description="a context of it")
+
+
+def _torn(tables: object) -> Iterator[str]:
+    """Hosts that were written without quotes, `[mirrors.ghcr.io]`, and came as a table in a table."""
+    for name, below in tables.items() if isinstance(tables, Mapping) else ():
+        for key, it in below.items() if isinstance(below, Mapping) and "." not in name else ():
+            if isinstance(it, Mapping):
+                yield f"{name}.{next(_torn({key: it}), key)}"
 
 
 class Settings(BaseModel):
@@ -106,12 +114,19 @@ class Settings(BaseModel):
     def _a_path(cls, value: Path) -> Path:
         if "\0" in str(value):
             raise ValueError("it has a NUL byte, which no path can have")
-        return value
+        return home.expanded(value)
 
     @field_validator("catalogue_dirs")
     @classmethod
     def _paths(cls, values: tuple[Path, ...]) -> tuple[Path, ...]:
         return tuple(map(cls._a_path, values))
+
+    @field_validator("mirrors", "logins", mode="before")
+    @classmethod
+    def _quoted(cls, value: Any, info: ValidationInfo) -> Any:
+        for host in _torn(value):
+            raise ValueError(f'a host has dots, which TOML takes for tables: write [{info.field_name}."{host}"]')
+        return value
 
     @field_validator("mirrors")
     @classmethod

@@ -17,6 +17,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from harness.errors import SettingsError
+from harness.home import expanded
 from harness.images.credentials import Credentials, write_secret
 from harness.images.references import DOCKER_HUB, ImageReference, image_host
 
@@ -60,6 +61,11 @@ class Mirror(BaseModel):
         if parts.username or parts.password:
             raise ValueError("it contains credentials; use the keys username and password")
         return value.rstrip("/")
+
+    @field_validator("ca")
+    @classmethod
+    def _a_file(cls, value: Path | None) -> Path | None:
+        return expanded(value) if value else None
 
     @property
     def reachable_url(self) -> str:

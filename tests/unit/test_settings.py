@@ -163,3 +163,25 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     assert "bytes.toml" in refused(tmp_path / "bytes.toml").message
     assert str(tmp_path) in refused(tmp_path).message
+
+
+def test_a_folder_below_the_home_folder_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = toml(tmp_path, 'cache_dir = "~/cache"\n[mirrors."ghcr.io"]\nurl = "https://m.example"\nca = "~/ca.pem"\n')
+    found = settings.load(file=file, environment={"HARNESS_REPORTS": "~/reports"})
+    assert (found.cache_dir, found.reports_dir) == (tmp_path / "cache", tmp_path / "reports")
+    assert found.mirrors["ghcr.io"].ca == tmp_path / "ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("table", "host"),
+    [
+        ("mirrors.ghcr.io", "ghcr.io"),
+        ("mirrors.registry.acme.example", "registry.acme.example"),
+        ("logins.ghcr.io", "ghcr.io"),
+    ],
+)
+def test_a_host_without_quotes_is_told_of(table: str, host: str, tmp_path: Path) -> None:
+    said = refused(toml(tmp_path, f'[{table}]\nurl = "https://mirror.example"\n'))
+    assert f'write [{table.partition(".")[0]}."{host}"]' in said.message
+    assert "there is no such key" not in said.message
