@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
@@ -64,11 +65,12 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
     """The same for a name that no row has."""
     parsed = path_names.parse(name)
     if parsed is None:
-        raise unknown("path", name, known)
+        raise _no_path(name, known)
     if parsed.profile:
         plain = name.removesuffix(f"+profile={parsed.profile}")
         return path_names.with_profile(known.get(plain) or _named(catalogue, plain, known), parsed.profile)
     releases = [catalogue.release(each) for each in parsed.releases]
+    path_names.require_sync(name, parsed)
     ways = path_names.ways_of(parsed.ways, len(releases) + (parsed.kind == "rollback"))
     if parsed.kind == "install":
         if len(releases) > 1 or parsed.crds or parsed.values:
@@ -88,6 +90,21 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
     if wrong:
         raise UsageError(f"path {name}: {wrong}", "`nox -s matrix -- --path 'upgrade-*'` lists those that have a row")
     return catalogue.upgrades.path(parsed.kind, parsed.releases, crds, values, ways)
+
+
+def _no_path(name: str, known: Mapping[str, Path]) -> UsageError:
+    """What to say of a name that is no path's."""
+    made = path_names.meant(name)
+    if made:
+        return UsageError(f"there is no path named {name!r}; did you mean {made}?", f"write {made}")
+    if flux := path_names.no_flux(name):
+        return UsageError(f"there is no path named {name!r}", flux)
+    file = re.search(r"\+values=([^+]*[./][^+]*)", name)
+    if file:
+        return UsageError(
+            f"path {name}: {file[1]} is no values mode", f"give your values beside the path: --values {file[1]}"
+        )
+    return unknown("path", name, known)
 
 
 def matching_paths(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from harness.errors import UsageError
+from harness.wording import counted
 
 _GLOB = frozenset("*?[")
 _MOST_LISTED = 30
@@ -25,6 +26,12 @@ def is_glob(name: str) -> bool:
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for an unknown name, with suggestions and the whole list."""
     names = list(known)
+    parts = [it.strip() for it in name.split(",")]
+    if len(parts) > 1 and set(parts) <= set(names):
+        return UsageError(
+            f"there is no {what} named {name!r}: these are {counted(len(parts), what)}",
+            "give the option once for each of them",
+        )
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
     return UsageError(f"there is no {what} named {name!r}{meant}", f"the {what}s are: {_listed(names)}")

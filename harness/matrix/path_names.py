@@ -49,6 +49,18 @@ ARGO_CD: Mapping[WayName, CrdMode] = {
 }
 """The ways of Argo CD, and to what each amounts for CRDs."""
 
+_ORDER = ("~", "+sync=", "+crds=", "+values=", "+profile=")
+"""What may follow the releases in a name, in this order."""
+_NO_WAYS: Mapping[str, str] = {
+    "flux": "Flux does not run here: +crds=replace is what it does with upgrade.crds: CreateReplace, +crds=none its "
+    "default",
+    "terraform": "it calls Helm: write ~helm3 or ~helm4",
+    "helmfile": "it calls Helm: write ~helm3 or ~helm4",
+    "template": "write ~kubectl for helm template and kubectl apply",
+    "apply": "write ~kubectl for helm template and kubectl apply",
+}
+"""What people deploy with that is no way by this name, and what to write."""
+
 _GITOPS = "gitops-argocd"
 _ARGO_CD = "argocd"
 _FIRST_SYNC: WayName = "argocd-server-side"
@@ -212,8 +224,36 @@ def ways_of(text: str, steps: int) -> tuple[WayName, ...]:
     return () if set(whole) <= {USUAL} else whole
 
 
+def no_flux(name: str) -> str:
+    """What to write for a path of Flux; empty for any other name."""
+    return _NO_WAYS["flux"] if name.startswith("gitops-flux") else ""
+
+
 def _way(name: str) -> WayName:
     for way in WAYS:
         if way == name:
             return way
+    if name in _NO_WAYS:
+        raise UsageError(f"there is no way named {name!r}", _NO_WAYS[name])
     raise unknown("way", name, WAYS)
+
+
+def meant(name: str) -> str:
+    """The path that was meant by a name that is none; empty where nothing is known to be wrong with it.
+
+    People write a `v` before versions, arrows or dots between them, capitals, blanks and slashes around them, and modes
+    in another order.
+    """
+    plain = re.sub(r"(?<=[-@])v(?=\d+\.\d)", "", name.strip(" /").lower())
+    plain = re.sub(r"(?<=\d)\s*(?:\.\.+|→|->|\s)\s*v?(?=\d+\.\d)", "-", plain)
+    head, *parts = re.split(r"(?=[+~])", plain)
+    ordered = [it for mark in _ORDER for it in parts if it.startswith(mark)]
+    made = head + "".join(ordered)
+    return made if len(ordered) == len(parts) and made != name and parse(made) else ""
+
+
+def require_sync(name: str, parsed: Parsed) -> None:
+    """Raise UsageError for an unknown way of syncing in a path's name."""
+    sync = parsed.ways.removeprefix(f"{_ARGO_CD}-")
+    if "+sync=" in name and "," not in parsed.ways and parsed.ways not in ARGO_CD:
+        raise unknown("way of syncing", sync, [it.removeprefix(f"{_ARGO_CD}-") for it in ARGO_CD])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from harness.errors import UsageError
@@ -55,12 +57,42 @@ def test_a_path_is_found_by_its_short_name_and_without_a_row(
         ("upgrade-2.4.0-2.5.2+crds=aply", "no CRD mode named 'aply'; did you mean apply", "none, apply, hook"),
         ("upgrade-2.4.0-2.5.2+values=reus", "no values mode named 'reus'; did you mean reuse", "reset-then-reuse"),
         ("downgrade-2.5.2", "no path named 'downgrade-2.5.2'", "install-2.5.2"),
+        ("upgrade-2.4.0-2.5.2+crds=none+crds=hook", "no path named", "install-2.5.2"),
+        ("upgrade-2.4.0-2.5.2+values=prod/values.yaml", "is no values mode", "--values prod/values.yaml"),
+        ("upgrade-2.4.0-2.5.2~flux", "no way named 'flux'", "+crds=replace is what it does with upgrade.crds"),
+        ("gitops-flux-2.4.0-2.5.2", "no path named 'gitops-flux-2.4.0-2.5.2'", "+crds=replace is what it does"),
+        ("upgrade-2.4.0-2.5.2~helmfile", "no way named 'helmfile'", "write ~helm3 or ~helm4"),
+        (
+            "gitops-argocd-2.4.0-2.5.2+sync=server",
+            "no way of syncing named 'server'; did you mean server-side",
+            "replace",
+        ),
+        ("upgrade-2.4.0-2.5.2~argocd+sync=server", "no way of syncing named 'server'; did you mean", "server-side"),
     ],
 )
 def test_what_is_no_path_says_what_was_meant(name: str, message: str, next_step: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         expand.find_path(CATALOGUE, name)
     assert next_step in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("upgrade-2.4.0-2.5.2+values=reuse+crds=hook", "upgrade-2.4.0-2.5.2+crds=hook+values=reuse"),
+        ("upgrade-2.4.0-2.5.2+crds=hook~helm4", "upgrade-2.4.0-2.5.2~helm4+crds=hook"),
+        ("upgrade-v2.4.0-v2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("install-v2.5.2", "install-2.5.2"),
+        ("Upgrade-2.4.0-2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("upgrade-2.4.0..2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("upgrade-2.4.0→2.5.2", "upgrade-2.4.0-2.5.2"),
+        (" upgrade-2.4.0-2.5.2/", "upgrade-2.4.0-2.5.2"),
+    ],
+)
+def test_a_path_that_is_written_another_way_is_recognized(name: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(f"did you mean {meant}?")) as caught:
+        expand.find_path(CATALOGUE, name)
+    assert caught.value.next_step == f"write {meant}"
 
 
 def test_cells_that_share_a_cluster_form_a_group() -> None:

@@ -155,6 +155,11 @@ def test_a_cell_is_exact() -> None:
         ({"environments": ("!kind-1.35",)}, r"no environment named 'kind-1\.35'; did you mean kind-1\.3", "kind-1.36"),
         ({"environments": ("kind-*", "!*")}, r"kind-\* !\* leaves no environment", "exclude less"),
         ({"scenarios": ("sparkpi",)}, "no scenario named 'sparkpi'; did you mean spark-pi", "scheduled"),
+        (
+            {"scenarios": ("spark-pi, scheduled",)},
+            "no scenario named 'spark-pi, scheduled': these are 2 scenarios",
+            "give the option once for each",
+        ),
         ({"paths": ("instal-2.5.2",)}, r"no path named .*did you mean install-2\.5\.2", "install-2.0.2"),
         ({"paths": ("install-2.5.9",)}, r"no release named '2\.5\.9'; did you mean 2\.5\.", "2.5.2"),
         ({"environments": ("k3d-*",)}, r"no environment matches 'k3d-\*'", "kind-1.34"),
