@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from harness import options as run_options
 
 if TYPE_CHECKING:
     from harness.report.model import RunResult
+
+log = logging.getLogger(__name__)
 
 
 def declare(commands: Any, command: run_options.Command) -> None:
@@ -152,13 +155,20 @@ def _gathered(reports: Path, named: str) -> RunResult:
 
 
 def _trend(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.errors import HostError
+    from harness.errors import HostError, UsageError
     from harness.report import merge, trend, trend_page
     from harness.report.files import write_atomically
 
     reports = run_options.settings_of(parsed).reports_dir
     file = parsed.output or reports / "trend.html"
-    runs = [it.run for it in merge.find(parsed.folders or [reports])]
+
+    def left_out(error: UsageError) -> None:
+        log.warning("%s; it is left out", error.message)
+
+    # Some of many nights were run by a harness of another version.
+    runs = [it.run for it in merge.find(parsed.folders or [reports], left_out)]
+    if not runs:
+        raise UsageError("none of these reports can be read", "use the version of the harness that wrote them")
     try:
         write_atomically(file, trend_page.render(trend.of_runs(runs)))
     except OSError as error:

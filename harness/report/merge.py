@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from harness.report import attachments, html, junit, summary
 from harness.report.files import set_modes, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, OperatorResult, RunResult, ShardResult, SourceResult
+from harness.report.stored import of_results
 from harness.report.writer import ARTIFACT_VARIABLE, HTML, JUNIT, RESULTS, SUMMARY, read
 from harness.untrusted import files_below, first_problem, from_json, inside
 
@@ -42,21 +43,27 @@ class Merged:
     moved: Mapping[tuple[Path, str], str]
 
 
-def find(folders: Sequence[Path]) -> list[Shard]:
-    """The reports in these folders, at any depth, the earliest first, without duplicates.
+def find(folders: Sequence[Path], unreadable: Callable[[UsageError], None] | None = None) -> list[Shard]:
+    """The reports in these folders, at any depth, the earliest first, without duplicates. A results.json is one, too.
 
-    Raises UsageError for a path that is not a folder or has no report, for a results.json that cannot be read, and for
-    two different reports with the same run id.
+    A report that cannot be read is left out, and told to `unreadable` where there is one. Raises UsageError for it
+    otherwise, for a path that is not a folder or has no report, and for two different reports with the same run id.
     """
     found: dict[str, Shard] = {}
-    for folder in folders:
+    for folder in map(of_results, folders):
         if not folder.is_dir():
             raise UsageError(f"{folder} is not a folder", "give report folders, or folders that contain some")
         files = [file for file in files_below(folder) if file.name == RESULTS]
         if not files:
             raise UsageError(f"{folder} has no {RESULTS} in it", "download the reports first, or omit the folder")
         for file in files:
-            shard = Shard(folder=file.parent, run=_read(file))
+            try:
+                shard = Shard(folder=file.parent, run=_read(file))
+            except UsageError as error:
+                if unreadable is None:
+                    raise
+                unreadable(error)
+                continue
             known = found.setdefault(shard.run.run_id, shard)
             if known.run != shard.run:
                 raise UsageError(

@@ -25,13 +25,18 @@ def find(reports_dir: Path, named: str = "") -> Path:
         if not (folder / RESULTS).is_file():
             raise UsageError(f"there are no reports in {reports_dir}", _next_step(reports_dir))
         return folder
-    for folder in (reports_dir / named, Path(named)):
+    for folder in (reports_dir / named, of_results(Path(named))):
         if (folder / RESULTS).is_file():
             return folder.resolve()
     for folder in (reports_dir / named, Path(named)):
         if folder.is_dir():
             raise UsageError(f"{folder} is not a report: it has no {RESULTS}", _next_step(reports_dir))
     raise UsageError(f"there is no report of run {named} in {reports_dir}", _next_step(reports_dir))
+
+
+def of_results(path: Path) -> Path:
+    """The folder of a report where its results.json is given; any other path as it is."""
+    return path.parent if path.name == RESULTS and path.is_file() else path
 
 
 def page(folder: Path) -> str:

@@ -139,6 +139,29 @@ def test_the_exit_status_says_whether_something_is_worse_or_was_not_proved(
     assert says in capsys.readouterr().out
 
 
+def test_a_report_is_also_given_by_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = stored(tmp_path, "one", attempts(P))
+    two = stored(tmp_path, "two", attempts(P).model_copy(update={"run_id": "20260802-101500-ab12"}))
+    assert cli.main(["report", "diff", str(one / "results.json"), str(two / "results.json")]) == 0
+    assert cli.main(["report", "ship", str(two / "results.json")]) == 0
+    assert cli.main(["report", "merge", str(one / "results.json"), str(two), "--output", str(tmp_path / "m")]) == 0
+    assert "report: " in capsys.readouterr().out
+
+
+def test_a_trend_leaves_out_what_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    stored(tmp_path / "nights", "one", attempts(P))
+    old = stored(tmp_path / "nights", "two", attempts(P).model_copy(update={"run_id": "20260802-101500-ab12"}))
+    (old / "results.json").write_text('{"schema_version": 1}')
+    page = tmp_path / "trend.html"
+    assert cli.main(["report", "trend", str(tmp_path / "nights"), "--output", str(page)]) == 0
+    assert "20260802-101500-ab12" not in page.read_text()
+    assert f"{old / 'results.json'} cannot be read" in caplog.text + capsys.readouterr().err
+    assert cli.main(["report", "trend", str(old), "--output", str(page)]) == 2
+    assert cli.main(["report", "merge", str(tmp_path / "nights"), "--output", str(tmp_path / "m")]) == 2
+
+
 def test_a_cell_that_is_gone_was_not_proved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = stored(tmp_path, "one", run("spark-pi", "retry"))
     two = stored(tmp_path, "two", run("spark-pi", run_id="20260802-101500-ab12"))
