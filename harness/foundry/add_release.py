@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from harness.matrix.release import Release
 from harness.settings import PROJECT_ROOT, Settings
 
 _MAIN = "cmd/operator"
+_SHOWN = 'sources = ["upstream"]'
+_UPSTREAM = r"^sources\s*=\s*\[\s*[\"']upstream[\"']\s*,?\s*\]"
+_BOTH = 'sources = ["upstream", "foundry"]'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,7 @@ def add_release(
             f"the foundry already has release {version}",
             f'build it: `harness foundry build "image operator-{version}"`',
         )
+    _offered(root / "charts" / "releases.toml", version)
     store = Store.of(settings)
     known = operator.catalogue()
     log_file = settings.cache_dir / "logs" / f"add-release-{version}.log"
@@ -119,11 +124,27 @@ def _module(name: str, version: str, source: Source, go_module: str) -> ToolModu
 
 def _offer(file: Path, version: str) -> None:
     """Record in the release's row that the foundry builds it."""
+    file.write_text(_offered(file, version))
+
+
+def _offered(file: Path, version: str) -> str:
+    """The file with `foundry` among the sources of the release. Raises UsageError where its row is not as is needed."""
     head, *parts = re.split(r"^(?=\[\[release\]\])", file.read_text(), flags=re.M)
     for number, text in enumerate(parts):
-        if rows.value(text, "version") == version:
-            parts[number] = text.replace('sources = ["upstream"]', 'sources = ["upstream", "foundry"]')
-    file.write_text(head + "".join(parts))
+        if rows.value(text, "version") != version:
+            continue
+        if tomllib.loads(text)["release"][0].get("sources") == ["upstream", "foundry"]:
+            return head + "".join(parts)
+        parts[number], changed = re.subn(_UPSTREAM, _BOTH, text, flags=re.M)
+        if changed:
+            return head + "".join(parts)
+        raise UsageError(
+            f"the row of {version} in {file} has no line {_SHOWN}", "write its sources so; the command adds foundry"
+        )
+    raise UsageError(
+        f"{file} has no row of {version}; one in a folder of catalogue_dirs is not enough",
+        "move the row into that file: what the foundry builds is part of the checkout",
+    )
 
 
 def told(added: Added, version: str) -> Iterable[str]:

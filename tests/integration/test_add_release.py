@@ -103,7 +103,9 @@ def test_a_pre_release_stands_before_its_release(registry: Path, checkout: Path,
     """Its Dockerfile names the image by tag and digest, as that of 2.5.2 does."""
     early = f"{VERSION}-rc.1"
     file = checkout / "charts" / "releases.toml"
-    file.write_text(file.read_text().replace(f'version = "{VERSION}"', f'version = "{early}"'))
+    text = file.read_text()
+    row = text[text.index(f'[[release]]\nversion = "{VERSION}"') :]
+    file.write_text(f"{text}\n{row.replace(VERSION, early)}")
     dockerfile = {"Dockerfile": f"ARG SPARK_IMAGE=docker.io/apache/spark:4.0.4@sha256:{'ab' * 32}\n"}
     publish(registry, _MODULE, f"v{early}", _GO_MOD, {**_FILES, **dockerfile}, commit=COMMIT)
     add(checkout, settings)
@@ -142,6 +144,33 @@ def test_a_row_that_the_module_contradicts_is_refused(
         add(checkout, settings, row)
 
     assert files(checkout) == before
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("sources = [ 'upstream' ]  # no image of it here yet", ""),
+        ('sources = ["upstream","foundry"]', ""),
+        ('sources = [\n    "upstream",\n]', ""),
+        ('sources = ["foundry"]', r'has no line sources = \["upstream"\]'),
+        (None, r"has no row of 2\.9\.0; one in a folder of catalogue_dirs is not enough"),
+    ],
+)
+def test_a_row_is_offered_however_it_is_written(
+    written: str | None, says: str, registry: Path, checkout: Path, settings: Settings
+) -> None:
+    file = checkout / "charts" / "releases.toml"
+    head, mark, row = file.read_text().partition(f'[[release]]\nversion = "{VERSION}"')
+    file.write_text(head + mark + row.replace('sources = ["upstream"]', written) if written else head)
+    before = files(checkout)
+    if says:
+        with pytest.raises(UsageError, match=says):
+            add(checkout, settings)
+        assert files(checkout) == before
+        return
+    add(checkout, settings)
+    known = {it.version: it for it in catalogue.read_releases(file)}
+    assert known[VERSION].sources == ("upstream", "foundry")
 
 
 def test_what_cannot_be_added_is_told_and_nothing_is_written(
