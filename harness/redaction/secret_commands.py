@@ -9,18 +9,19 @@ import re
 import shlex
 from collections.abc import Callable
 
+from harness.redaction import secret_positions
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_positions import ARGUMENT as _ARGUMENT
+from harness.redaction.secret_positions import WITHIN as _WITHIN
 from harness.redaction.secret_prose import PROSE, STATUS
 
-# What a shell takes for one argument.
-_ARGUMENT = r"""(?P<quote>['"])?(?P<value>(?(quote)(?:\\.|'"'"'|'\\''|(?!(?P=quote)).)++|(?![\s'"-])[^\s'"|;<>]+))"""
-# The arguments between, of the same command.
-_WITHIN = r"""(?:'[^'\n]*'|"[^"\n]*"|[^|&;'"\n]){0,200}?"""
 # What asks for a password on its standard input.
 _ASKS = (
     r"(?:-stdin\b|\bkinit\b|\bsudo\s(?:-\w+\s+)*-\w*S\b|\bchpasswd\b"
     r"|(?<![\w/.-])(?<!grep )(?:smb|vnc)?passwd(?=\s+-?-?\w)|\bpassphrase-fd\b|\bpass(?:in|out)?\s+stdin\b"
     r"|--?pass(?:word|phrase)?(?=\s*<<<)"
+    r"|\b(?:docker|podman)\s+secret\s+create\s|\bcreate\s+secret\s[^|&;\n]{0,200}=/dev/stdin\b"
+    r"|\bsecrets?\s[^|&;\n]{0,200}--data-file=-|\bgh\s+secret\s+set\b"
     r"|(?<!grep )\b(?!tee\b|cat\b|grep\b)\w+\s+(?:auth\s+|registry\s+)?login\b)"
 )
 _READS_SECRET = re.compile(_ASKS)
@@ -30,7 +31,7 @@ PRINTS = re.compile(rf"^(?P<lead>\s*\++\s+(?:echo|printf)\s+(?:-\w+\s+|'?%s(?:\\
 """What `set -x` shows of a command that prints one argument."""
 
 _LOGIN = re.compile(
-    rf"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z|cqlsh)\b{_WITHIN}"
+    rf"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z|cqlsh|twine)\b{_WITHIN}"
     rf"\s-[paw](?!assWord\b)(?:=|\s*){_ARGUMENT}"
 )
 _ADDED = re.compile(rf"\b(?:useradd|usermod){_WITHIN}\s(?:-p|--password)(?:=|\s+){_ARGUMENT}")
@@ -46,6 +47,7 @@ _USER = re.compile(
 # One argument of a list, and what an argument like it follows
 _ASSIGNED = re.compile(r"(?P<lead>(?P<dash>-?-(?=[A-Za-z]))?(?P<name>[\w.-]+)=)(?P<value>.+)", re.DOTALL)
 _ASSIGNS = frozenset(("conf", "c", "e", "env", "build-arg"))
+_COMMANDS = re.compile(r"([|&;]+\s)")
 _KADMIN = re.compile(rf"\bkadmin\b{_WITHIN}\s-w\s*{_ARGUMENT}")
 _PATCH = re.compile(r"\bpatch\s(?:-\S+\s)*secrets?[\s/]")
 _PATCHED = re.compile(r"""\\*"value\\*"\s*:\s*\\*"(?P<value>[^"\\]+)""")
@@ -121,6 +123,30 @@ def _patched(line: str) -> str:
     return masked(_PATCHED, line) if _PATCH.search(line) else line
 
 
+def _configured(line: str) -> str:
+    """The line without the values of settings whose names say that they are secret."""
+    return secret_positions.SETTINGS.sub(
+        lambda it: it[0] if not is_secret(it["name"]) or is_harmless(it["value"], it["name"]) else _without(it), line
+    )
+
+
+def _stored(line: str) -> str:
+    """The line without what a command writes into a store of secrets."""
+    return "".join(
+        masked(secret_positions.STORED, it) if secret_positions.STORES.search(it) else it
+        for it in _COMMANDS.split(line)
+    )
+
+
+def _all_set(line: str) -> str:
+    """The line without the values that a store of secrets is given."""
+
+    def without(found: re.Match[str]) -> str:
+        return found[0][: -len(found["rest"])] + masked(secret_positions.ONE_ASSIGNED, " " + found["rest"])[1:]
+
+    return secret_positions.ASSIGNED.sub(without, line)
+
+
 def _of_subshell(line: str) -> str:
     """The line without what a subshell prints for a command that asks for a password."""
 
@@ -165,6 +191,7 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
         (
             *("login", "sshpass", "mysql", "mariadb", "mongo", "redis-cli", "ldap", "kinit", "beeline", "hive", "7z"),
             "cqlsh",
+            "twine",
         ),
         _rule(_LOGIN),
     ),
@@ -189,6 +216,10 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
         ),
         answered,
     ),
+    (("config",), _configured),
+    ((" set ",), _all_set),
+    ((" --value", " --body"), _stored),
+    *((words, _rule(re.compile(pattern))) for words, pattern in secret_positions.PLACES),
     (("['",), listed),
 )
 """Each with the words without which it does not hold."""

@@ -104,7 +104,7 @@ class Walk:
                 # `kubectl describe` prints a list as one mapping, with each name before its value.
                 named = item
             here = (place, key)
-            if key == "stringData" or (of_secret and key == "data"):
+            if key == "stringData" or (of_secret and key == "data" and _is_data(value, item)):
                 made[key] = self._all(item, here)
             elif key == "encryptedData":
                 # Of a SealedSecret
@@ -125,7 +125,11 @@ class Walk:
         if _is_pair(value):
             return [value[0], self.value(value[1], value[0], (place, 1))]
         texts = [it for it in value if isinstance(it, str)]
-        if len(texts) == len(value) > 2 and not name and any(_PROGRAM.fullmatch(it) for it in texts):
+        if (
+            len(texts) == len(value) > 2
+            and not (name and is_secret(name))
+            and any(_PROGRAM.fullmatch(it) for it in texts)
+        ):
             return self._command(texts, place)
         for number, item in enumerate(value):
             is_text = isinstance(item, str)
@@ -230,7 +234,10 @@ def _in_line(line: str, inner: Redact) -> str:
             continue
         try:
             _, end = _DECODER.raw_decode(line, found.start())
-        except (ValueError, RecursionError):
+        except RecursionError:
+            # Each bracket of the many would be tried in vain.
+            break
+        except ValueError:
             continue
         parts += [line[at : found.start()], in_json(line[found.start() : end], inner) or line[found.start() : end]]
         at = end
@@ -267,6 +274,11 @@ def _is_secret_object(value: Mapping[Any, Any] | Pairs) -> bool:
         return bool(value.get("kind") == "Secret")
     kind = value.get("type")
     return isinstance(kind, str) and kind.startswith(_SECRET_TYPES)
+
+
+def _is_data(value: Mapping[Any, Any] | Pairs, data: Any) -> bool:
+    """Whether this is the data of a Secret, and not what a SecretProviderClass makes one of."""
+    return not (isinstance(data, list) and value.get("secretName") is not None)
 
 
 def _mappings(value: Any) -> list[Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets that are known by their own form, whatever they are called, and those that are encoded or in XML.
+"""Secrets that are known by their own form, whatever they are called, and those that are encoded.
 
 The forms of keys and tokens are those that their makers document, and that scanners such as detect-secrets look for.
 """
@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction import secret_xml
+from harness.redaction.secret_names import MASK
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,24 @@ _FORMS = (
     # A reference token of Artifactory: reftkn:, in base64
     _form(["cmVmdGtuOj"], r"\b(cmVmdGtuOj)[A-Za-z0-9+/=]{20,}"),
     _form(["LTAI"], r"\b(LTAI)[A-Za-z0-9]{12,20}\b"),
+    # A session of AWS
+    _form(["IQoJb3JpZ2lu", "FwoGZXIvYXdz"], r"(?<![\w+/])(IQoJb3JpZ2lu|FwoGZXIvYXdz)[\w+/-]{20,}={0,2}"),
+    # What `aws sts … --output text` prints: the id of a key, when it ends, the key and its session
+    _form(["CREDENTIALS\t"], r"(^CREDENTIALS\t[^\t\n]+\t[\dT:+Z.-]+\t)[^\t\n]+\t\S+"),
+    # OpenShift, Docker Swarm, EKS and 1Password
+    _form(
+        ["sha256~", "SWMTKN-1-", r"k8s-aws-v1\.", "ops_eyJ"],
+        r"(?<![\w-])(sha256~|SWMTKN-1-|k8s-aws-v1\.|ops_eyJ)[\w-]{24,}",
+    ),
+    _form(["AT(?:BB|CTT3)[A-Za-z0-9]", "pul-[0-9a-f]{40}"], r"\b(ATBB|ATCTT3|pul-(?=[0-9a-f]{40}))[\w=-]{20,}"),
+    _form(["dose[0-9a-f]{30}", "dkea[0-9a-f]{30}"], r"\b(dose|dkea)[0-9a-f]{30,}(?:-\d)?\b"),
+    _form(
+        ["do[or]_v1_", "AVNS_", "npg_", "pscale_", "dbt[cu]_", "bkua_", "rubygems_", "HRKU-"],
+        r"\b(do[or]_v1_|AVNS_|npg_|pscale_(?:tkn|pw|oauth)_|dbt[cu]_|bkua_|rubygems_|HRKU-)"
+        r"(?=[A-Za-z_-]*\d)[\w.-]{12,}",
+    ),
+    # The key of a keytab, as `klist -K` prints it
+    _form([r"\)\s+\(0x"], r"(\([a-z][a-z0-9-]+\)\s{1,9}\(0x)[0-9a-f]{16,}(?=\))"),
     # A refresh token of Google
     _form(["1//0"], r"(?<![\w/])(1//0)[\w-]{30,}"),
     _form(["AKC"], r"(?<![\w+/])(AKC)[A-Za-z0-9]{10,}"),
@@ -137,6 +156,11 @@ _FORMS = (
         ["user_"],
         r"""^(\s*user_(?!(?:agent|count|id|name|type)\b)\w+\s*=\s*["'])[^"'\n]+(?=["'];?\s*$)""",
     ),
+    _form(
+        ["user_"],
+        r"""((?<=["'] )user_(?!(?:agent|count|id|name|type)\b)\w{1,80}\s?=\s?["'])[^"'\n]+(?=["'];?(?:\s|$))""",
+        "LoginModule",
+    ),
 )
 _ANY_HINT = re.compile("|".join(hint.pattern for form in _FORMS for hint in form.hints))
 _SHORT = 400
@@ -155,28 +179,6 @@ _BEHEADED = re.compile(
     r"(?:^[^\n]{0,80}(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40,}+[^\S\n]*+\n)++(?:^[^\n]{0,160}\n)?"
     r"(?=[^\n]{0,80}-----END [A-Z0-9 ]*PRIVATE KEY)",
     re.MULTILINE,
-)
-
-_LT, _GT = r"(?:<|&lt;|\\u003[cC])", r"(?:>|&gt;|\\u003[eE])"
-_ELEMENT = re.compile(
-    rf"({_LT}(?P<key>[\w.:-]+)(?:\s[^<>]{{0,200}}?)?{_GT}\s*+(?:<!\[CDATA\[)?)"
-    rf"(?P<value>[^<&\\]++|(?:(?!{_LT}/).){{1,400}}?)(?=(?:\]\]>)?\s*{_LT}/(?P=key){_GT})"
-)
-_NAMED = re.compile(r"""(<\w[\w.:-]*\s[^<>]*?\b(?:key|name)=["'](?P<key>[\w.-]+)["'][^<>]*>)(?P<value>[^<]+)(?=</)""")
-_PROPERTY = re.compile(rf"{_LT}property{_GT}(?:[^<&\\]++|(?!{_LT}/?property{_GT}).)*+{_LT}/property{_GT}", re.DOTALL)
-_CELLS = re.compile(
-    r"(<t(?P<cell>[dh])\b[^<>]*>\s*(?:<\w+>\s*)?(?P<key>[\w.-]+)\s*(?:</\w+>\s*)?</t(?P=cell)>\s*<td\b[^<>]*>\s*(?:<\w+>\s*)?)"
-    r"(?P<value>[^<]+)"
-)
-_XML_NAME = re.compile(rf"{_LT}name{_GT}\s*(?P<key>[\w.-]+)\s*{_LT}/name{_GT}")
-_XML_VALUE = re.compile(
-    rf"({_LT}value{_GT}\s*(?:<!\[CDATA\[)?)(?P<value>.*?)(?=(?:\]\]>)?\s*{_LT}/value{_GT})", re.DOTALL
-)
-
-_XML_PAIR = re.compile(
-    rf"({_LT}name{_GT}\s*(?P<key>[\w.-]+)\s*{_LT}/name{_GT}(?:(?!{_LT}name{_GT}).){{0,300}}?{_LT}value{_GT}\s*)"
-    rf"(?P<value>(?:(?!{_LT}/).)+)",
-    re.DOTALL,
 )
 
 # Base64, if it has a capital letter
@@ -220,7 +222,7 @@ def redact(text: str) -> str:
     """The text without what is known by its form."""
     text = _private_keys(text)
     if 'variable "' in text or 'output "' in text:
-        text = _HCL.sub(_mask_named, text)
+        text = _HCL.sub(secret_xml.mask_named, text)
     if '"kubernetes_secret' in text:
         text = _HCL_SECRET.sub(_mask_data, text)
     if "[users]" in text:
@@ -232,7 +234,7 @@ def redact(text: str) -> str:
         for it in _FORMS:
             if it.may_be_in(once):
                 text = it.form.sub(_keep_first, text)
-    return _xml(text)
+    return secret_xml.redact(text)
 
 
 def each_line_once(text: str) -> str:
@@ -334,34 +336,6 @@ def _masked_key(text: str, begin: int, body: str) -> str:
     before = text[text.rfind("\n", 0, begin) + 1 : begin]
     indent = before if not before.strip() else ""
     return f"\n{indent}{MASK}\n{indent}"
-
-
-def _xml(text: str) -> str:
-    if not any(mark in text for mark in ("</", "&lt;/", "u003c/", "u003C/")):
-        return text
-    text = _PROPERTY.sub(_mask_property, text)
-    for pattern in (_XML_PAIR, _ELEMENT, _NAMED, _CELLS):
-        text = pattern.sub(_mask_named, text)
-    return text
-
-
-def _mask_property(found: re.Match[str]) -> str:
-    """Hadoop's <property>, whichever of its elements comes first."""
-    name = _XML_NAME.search(found[0])
-    if not name or not is_secret(name["key"]):
-        return found[0]
-    return _XML_VALUE.sub(lambda it: it[0] if is_harmless(it["value"].strip(), name["key"]) else it[1] + MASK, found[0])
-
-
-def _mask_named(found: re.Match[str]) -> str:
-    value = found["value"].strip()
-    # What follows the value stays, such as the end of its line.
-    after = found["value"][len(found["value"].rstrip()) :]
-    return (
-        found[1] + MASK + after
-        if value and is_secret(found["key"]) and not is_harmless(value, found["key"])
-        else found[0]
-    )
 
 
 def _from_hex(run: str) -> str:

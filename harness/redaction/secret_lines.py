@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.redaction import secret_commands
+from harness.redaction import secret_below, secret_commands
 from harness.redaction.secret_blocks import leads
 from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
@@ -17,7 +17,7 @@ from harness.redaction.secret_values import QUOTE, value_at
 _FIELD = re.compile(
     r"""(?x)^(?P<lead>\s*(?:-\s+)*(?:\?\s+)?(?:(?:export|declare\s+-x|local|readonly|set|SET)\s+)?)
     (?P<quote>["']?)(?P<key>[A-Za-z_.$-](?:[\w./$-]*\w)?|\.\w+)(?P=quote)
-    (?P<sep>(?P<blank>\s*)(?:=(?!=)|:=|:(?=\s|$))[ \t]*)(?P<rest>.*)$"""
+    (?P<sep>(?P<blank>\s*)(?:=(?!=)|:=|::?(?=\s|$))[ \t]*)(?P<rest>.*)$"""
 )
 _FLAG_ALONE = re.compile(
     rf"""^(?:\s*(?:-\s+)?{QUOTE}?|(?=.*\\\s*$).*\s)--?(?P<key>[A-Za-z](?:[\w.-]*\w)?){QUOTE}?\s*+(?:[,\\]\s*+)?$"""
@@ -27,6 +27,8 @@ _TUPLE_NAME = re.compile(r"""^.*\(['"](?P<key>[\w./-]+)['"],\s*$""")
 _STRING = re.compile(
     r"""^(?P<head>\s*[bru]?(?P<quote>['"]))(?P<value>(?:\\.|(?!(?P=quote)).)++)(?P=quote)(?P<tail>[,)\]}]*)\s*$"""
 )
+# One of several of a mapping
+_PYTHON_STRING = re.compile(r"""[bru]{1,2}(["'])(?:\\.|(?!\1).)*+\1\s*,\s*["']""")
 # What pydantic says of a field
 _NAME_ALONE = re.compile(r"^(?P<key>[A-Za-z_][\w.]*)$")
 _INPUT = re.compile(r"\[type=\w+, input_value=")
@@ -35,7 +37,9 @@ _VARIABLE = re.compile(r"[A-Za-z_][\w.]*=")
 _OF_NETRC = re.compile(r"\s*(?:machine|login|account)\s+\S+\s*$|\s*default\s*$")
 _PASSWORD_OF_NETRC = re.compile(r"^(?P<lead>password[ \t]+)(?P<value>\S+)(?P<tail>\s*)$")
 _ITEM = re.compile(r"""^(?P<head>\s*(?:-\s+)?["']?)(?P<value>[^\s"'-][^"']*?)(?P<tail>["']?\s*[,\\]?\s*)$""")
-_NAME_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?(?:name|key)["']?\s*[:=]\s*["']?(?P<key>[\w.-]+)["']?,?\s*$""")
+_NAME_LINE = re.compile(
+    r"""(?i)^\s*(?:-\s+)?["']?(?:name|key|property)["']?\s*[:=]\s*["']?(?P<key>[\w.-]+)["']?,?\s*$"""
+)
 _VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=]\s*(?P<rest>\S.*)$""")
 _BLOCK = re.compile(r"(?:[!&]\S+\s+)*[|>][+-]?\d?[+-]?\s*(?:\#.*)?$")
 _LOGFMT = re.compile(r"[\s&;][\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
@@ -60,6 +64,7 @@ def redact(text: str) -> str:
     lines = [line[len(time) :] for time, line in zip(times, lines, strict=True)]
     for number in worth_a_look(lines):
         if not _MASKED.match(lines[number]):
+            secret_below.redact(lines, number)
             _Line(lines, number).redact()
     return "".join(time + line for time, line in zip(times, lines, strict=True) if line)
 
@@ -107,7 +112,7 @@ class _Line:
             return self._text_until(re.compile(rf".*{rest[:3]}"), field, rest)
         if rest[0] in "\"'":
             return self._quoted(field, rest)
-        if rest[0] in "[{":
+        if rest[0] in "[{" or _PYTHON_STRING.match(rest):
             return False
         if is_harmless(rest, key) or is_harmless(rest.partition(" #")[0].rstrip(","), key):
             return True

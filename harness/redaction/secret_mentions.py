@@ -18,7 +18,8 @@ WORDS = (
     *("opaque", "mysql", "mariadb", "mongo", "user.info", "ldap", "8q~", "stringdata", "assertion", "verifier"),
     *("art-api", "beeline", "sqlcmd", "bcp ", "unzip", "zip -", "ssh-keygen", "::add-mask", "mc alias"),
     *("mosquitto", "mc config", "sudo -", "ctr ", "etcdctl", "smbclient", "delegation=", "kadmin", "cqlsh"),
-    *("useradd", "usermod"),
+    *("useradd", "usermod", "twine", "http-basic.", "unseal", "sqlplus", "impdp", "expdp", "rabbitmqctl", "setuser"),
+    *("sig%3d", "securestring"),
 )
 _SHORT = re.compile(
     r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])|(?:bind|root|(?-i:[a-z]P))pw\b"

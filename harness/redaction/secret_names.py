@@ -59,6 +59,8 @@ KEYS_OF = frozenset(
         ),
         *(
             "private",
+            "pvt",
+            "recovery",
             "root",
             "rsa",
             "secret",
@@ -72,7 +74,7 @@ KEYS_OF = frozenset(
             "ssl",
             "stored",
         ),
-        *("storage", "subscription", "symmetric", "tls"),
+        *("storage", "subscription", "symmetric", "tls", "unseal"),
     }
 )
 _PAIRS = frozenset(
@@ -113,6 +115,9 @@ _ABOUT = frozenset(
             "nowhere",
             "own",
             "node",
+            "accessor",
+            "helper",
+            "helpers",
         ),
         *(
             "created",
@@ -161,7 +166,7 @@ _SECRETS_OF = frozenset(
 
 # The storage account at the end of a property of Hadoop, which may be called anything.
 _AZURE = re.compile(r"\.[\w-]+\.(?:blob|dfs|file|queue|table)\.(?:core|storage|fabric)\.[\w.]+$")
-_IN_CODE = re.compile(r"\w\.(?:java|scala|kt|py|go|rs)$|\.[A-Z]\w+\$[A-Z]\w+$")
+_IN_CODE = re.compile(r"\w\.(?:java|scala|kt|py|go|rs|sh|bat|jar)$|\.[A-Z]\w+\$[A-Z]\w+$")
 _FILES_OF_USERS = ("/etc/passwd", "/etc/shadow")
 # `clientAuth: RequireAndVerify` says whether somebody has to log in.
 _AUTH_OF = frozenset(("client", "kerberos", "mutual", "need", "needs", "require", "requires", "server", "tls", "want"))
@@ -234,6 +239,7 @@ _NO_VALUE = re.compile(
       | vault:[\w./-]+\#[\w.-]+ | ref\+\w+://\S+ | op://\S+ | arn:aws[\w-]*:(?:secretsmanager|kms|ssm):\S+
       | projects/[\w-]+/secrets/[\w-]+(?:/versions/\w+)? | (?:str|Optional\[str\])(?:\ =\ (?:None|""|''))?
       | ENC\[AES256_GCM(?:,data:.*)?
+      | [\w.-]+:latest | keyType=\d+(?:\ kvno=\d+)?
       | \d+\ bytes | ssh-(?:rsa|ed25519|dss)\ .* | [a-z0-9.-]+-token-[a-z0-9]{5} | bootstrap-token-[a-z0-9]{6}
       | sha(?:256|512):[0-9a-f]{8,}
       | -----BEGIN\ (?:CERTIFICATE|PUBLIC\ KEY).* | LS0tLS1CRUdJTiB(?:DRVJ|QVUJ).*
@@ -247,6 +253,8 @@ _PATH = re.compile(
 )
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LONGEST_NUMBER = 8
+_DURATION = re.compile(r"\d+(?:\.\d+)?(?:[mnuµ]?s|[mh])")
+_COUNT = re.compile(r"\d+(?:\.\d+)?")
 _OBJECT = re.compile(r"[a-z0-9][a-z0-9.-]*[a-z]/[a-z][a-z0-9-]*[a-z0-9]")
 _KINDS_OF_LOGIN = frozenset(
     (
@@ -291,5 +299,11 @@ def is_harmless(value: str, name: str = "") -> bool:
     if lowered.endswith("pwd") and value.startswith(("/", "~")):
         # The folder that a shell is in.
         return True
-    is_count = lowered.endswith("tokens") or (lowered == "pass" and not name.startswith("-"))
-    return is_count and value.isdigit()
+    if lowered.endswith("token") and _DURATION.fullmatch(value):
+        # How long the first of them took, say.
+        return True
+    if value == "latest" and "-" in name:
+        # The version of a secret in a store: `db-password:latest`
+        return True
+    is_count = lowered.endswith(("tokens", "tokens/s")) or (lowered == "pass" and not name.startswith("-"))
+    return is_count and bool(_COUNT.fullmatch(value))

@@ -7,7 +7,20 @@ import re
 
 STATUS_WORDS = (
     *("a", "access", "an", "and", "already", "any", "are", "as", "at", "be", "because", "before", "by", "can"),
-    *("cannot", "check", "could", "denied", "did", "does", "duplicate", "empty", "error", "expired", "failed"),
+    *(
+        "cannot",
+        "check",
+        "converting",
+        "could",
+        "denied",
+        "did",
+        "does",
+        "duplicate",
+        "empty",
+        "error",
+        "expired",
+        "failed",
+    ),
     *("for", "forbidden", "from", "get", "has", "have", "head", "if", "illegal", "in", "incorrect", "invalid"),
     *("is", "it", "dial", "line", "malformed", "may", "mismatch", "missing", "must", "nil", "no", "none", "not"),
     *("of", "ok", "on", "or", "post", "put", "read", "refused", "rejected", "required", "revoked", "secret"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from harness.redaction import secret_commands, secret_entries
+from harness.redaction import secret_commands, secret_complaints, secret_entries
 from harness.redaction.secret_mentions import lower
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import PROSE, STATUS, STATUS_WORDS
@@ -23,11 +23,12 @@ _CORE = re.compile(
     r"|verifier|assertion|art-api"
 )
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./$-")
-_NAME_END = re.compile(r"[\w./$-]*\w(?:\[\w+\])?")
+_NAME_END = re.compile(r"[\w./$-]*\w(?:\[\w+\]| (?:ID(?=\s*[:=]\s)|\d{1,2}(?=:\s)))?")
 _ESCAPED = re.compile(r"(?<=\\)(?:[nrt]|u00[0-9a-fA-F]{2})|(?<=%)[0-9A-Fa-f]{2}")
 # `API key: x`, `Secret Access Key: x`
 _OF_WORDS = re.compile(
-    r"(?i)(?<!existent )\b(?:api|access|account|certificate|client|encryption|private|secret|shared|signing)"
+    r"(?i)(?<!existent )\b(?:api|access|account|certificate|client|encryption|private|recovery|secret|shared|signing"
+    r"|unseal)"
     r"(?: access)? $"
 )
 _SEPARATOR = re.compile(
@@ -54,7 +55,7 @@ _IN_STRUCT = re.compile(r"[^{}\n]{1,200}?(?= ValueFrom:)")
 _VALUE_NAME = re.compile(rf"{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*(?P<value>{_WORD}){_BETWEEN}{QUOTE}?{_NAME}")
 
 _PROPERTY = re.compile(
-    r"""(?:^\s*|(?P<quote>["']))(?P<name>[\w-]++\.[\w.-]++)[ \t]++"""
+    r"""(?:^\s*|(?P<quote>["']))(?P<name>[\w-]++\.[\w.-]++)[ \t]++(?!\[?(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR)\b)"""
     r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)(?:[^\s"']|[^\S\r\n]++(?=\S))*+(?=["']|\s*$)|(?:\S|[^\S\r\n]++(?=\S))*+(?=\s*$)))"""
 )
 _MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)(\S+)")
@@ -87,6 +88,15 @@ _TRIPLE = re.compile(r"(\{([A-Z][A-Z0-9_]+) )(\S+)(?= (?:nil|<nil>|&))")
 _DIRECTIVE = re.compile(r"(\b(?:requirepass|masterauth)\s+['\"]?)([^\s'\"=:]+)")
 _MASKED_IN_CI = re.compile(r"(::add-mask::)(\S(?:\S|[^\S\n]++(?=\S))*+)")
 _SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S(?:\S|[^\S\n]++(?=\S))*+)")
+# Erlang prints `{password,"x"}` and `{password,<<"x">>}`.
+_ERLANG = re.compile(r"(\{([a-z]\w{1,80}),\s?(?:<<)?\")((?:\\.|[^\"\\\n])++)(?=\")")
+# `SECRET_ACCESS_KEY 'x'` in SQL
+_SQL_OPTION = re.compile(r"(\b([A-Z]+(?:_[A-Z]+)+)\s+')((?:''|[^'\n])++)(?=')")
+# In an address that is part of another
+_ENCODED_QUERY = re.compile(
+    r"(?i)((?:[?&;]|%26|%3f)(?:sig|x-amz-(?:credential|signature|security-token)|x-goog-signature)%3d)"
+    r"((?:[^\s&%\"'<>#;]|%(?!26)[0-9a-f]{2})++)"
+)
 _TABBED = re.compile(r"(^\s*([\w.-]+)\t+)(\S+)(?=\s*$)")
 # `set spark.x.password to y`; words without dots or underscores may be any sentence's
 _SET_FROM = re.compile(r"((?<![\w.-])((?=[\w-]{1,120}[._])[\w.-]{1,200}+)\s+from\s+['\"]?)([^\s'\"]+)(?=['\"]?\s+to\b)")
@@ -128,13 +138,24 @@ _QUERY = re.compile(
     r"""(?i)([?&;](?:amp;)?(?:sig|code(?==(?!\d{1,4}(?!\w)))|key|delegation|x-amz-(?:credential|signature|security-token)|x-goog-signature)=)([^\s&"'<>#;]+)"""
 )
 _MAP = re.compile(r"(?i)((?:string)?data:\s*(?:map\[string\][\[\]\w]*\{|map\[))")
+# fabric8's model, and that of Kubernetes' client for Python
+_OBJECT_DATA = re.compile(r"(?i)(\b(?:string_?)?data=\{)((?!\})[^{}\n]++)")
+_OBJECT = re.compile(r"\b(?:V1)?Secret\(|\bkind='?Secret\b")
 
 _STRUCT = re.compile(r"&?(?:[a-z]\w*\.)*[A-Z]\w*(?:\{\w+:|\ \{\ \w+:)")
 _SUBSTITUTED = re.compile(r"\"?(?:\$\((?!echo|printf)[\w./-]+ [^()]*\)|`(?!echo|printf)[\w./-]+ [^`]*`|\$\{\{)")
 # `Password: ServerAddress: …`, as Go prints a field without a value before the next
 _EMPTY = re.compile(r"[A-Z]\w*:(?=[\s}])")
+_IN_ARN = re.compile(r"arn:[\w-]*:secretsmanager:[\w-]*:\d*:\Z")
+_LOGIN_CALL = re.compile(
+    r"""(\.(?:auth|login|authenticate)\(\s*["'][^"'\n]{1,200}["']\s*,\s*(?P<quote>["']))((?:(?!(?P=quote))[^\n]){1,400})(?=(?P=quote)\s*[,)])"""
+)
 _REFERENCE = re.compile(r"""secretKeyRef\.[\w.-]+(?:\s+|\s*[=:]\s*)["']?$""")
 _LONGEST_REFERENCE = 400
+# Where an option is about a secret, and what follows is its name
+_NAME_OF_SECRET = re.compile(
+    r"\b(?:pulumi\s+config\s+set|(?:docker|podman|buildah|nerdctl|buildx|compose)\s[^|&;\n]{0,400})\s--secret\Z"
+)
 _SET_BY = re.compile(r"""(["'])(?:SET|set|export|env)[ ]\Z""")
 _LONGEST_SETTER = 8
 _INVALID = re.compile(r"""(?i)invalid value:\s*""")
@@ -191,8 +212,11 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     separator = _SEPARATOR.match(line, end)
     if separator is None:
         return _value_of_flag(line, start, end)
-    if separator["sep"] == ":" and "/" in line[start:end]:
-        # A method in an address: `/v1/tokens:generate`.
+    if separator["sep"] == ":" and ("/" in line[start:end] or _IN_ARN.search(line, max(start - 80, 0), start)):
+        # A method in an address: `/v1/tokens:generate`; the name of a secret, as AWS writes it.
+        return None
+    if line.startswith(".auth(", end - len(".auth")) and _LOGIN_CALL.search(line, max(end - 10, 0)):
+        # `db.auth("user", "password")`
         return None
     if _STRUCT.match(line, separator.end()) or (
         # Blanks around `=` are not a shell's: JavaScript has a text in backquotes there.
@@ -208,6 +232,10 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     value = value_at(line, separator.end(), _before(line, start) if is_open else "")
     if value.text[-1:] == ":" and _EMPTY.match(line, value.start):
         return None
+    if separator["sep"].strip().lower() == "%3d" and not value.quoted:
+        # An address within another: what follows is another field.
+        size = value.text.find("%26")
+        value = Value(value.start, value.start + size, value.text[:size]) if size > 0 else value
     first, value = value, secret_entries.whole(line, start, separator["sep"], value)
     if ":" not in separator["sep"] or value.quoted:
         return value
@@ -228,6 +256,8 @@ def _before(line: str, start: int) -> str:
 def _value_of_flag(line: str, start: int, end: int) -> Value | None:
     gap = _GAP.match(line, end) if line[start] == "-" and line[start + 1] != "." else None
     if gap is None or (start and line[start - 1].isalnum()):
+        return None
+    if line[start:end] == "--secret" and _NAME_OF_SECRET.search(line, 0, end):
         return None
     value = value_at(line, gap.end())
     return None if not value.quoted and STATUS.match(line, gap.end()) else value
@@ -293,6 +323,8 @@ def _dumps(line: str) -> str:
     """The data of a Secret as Go prints it: `Data:map[string][]uint8{…}`."""
     if "Secret" not in line:
         return line
+    if _OBJECT.search(line):
+        line = _OBJECT_DATA.sub(rf"\g<1>{MASK}", line)
     found = _MAP.search(line)
     return f"{line[: found.end()]}{MASK}{line[len(line.rstrip()) :]}" if found else line
 
@@ -323,9 +355,11 @@ def _properties(line: str) -> str:
 
 # Each with the words without which it does not hold.
 _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
+    (secret_complaints.HINTS, secret_complaints.redact),
     (("credential", "basicauth", "authentication("), _by_pattern(_LOGIN_OBJECT, 0, 3)),
+    ((".auth(", ".login(", ".authenticate("), _by_pattern(_LOGIN_CALL, 0, 3)),
     (("authorization",), _headers),
-    (("data:",), _dumps),
+    (("data:", "data={"), _dumps),
     (("cookie",), _by_pattern(_COOKIE, 0, 2)),
     (("bearer",), _by_pattern(_BEARER, 0, 2)),
     (("value",), _names_and_values),
@@ -348,6 +382,9 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("::s",), _by_pattern(_SET_IN_CI, 2, 3)),
     (("password ",), _by_pattern(_ALONE, 0, 2)),
     (("\t",), _by_pattern(_TABBED, 2, 3)),
+    (("{",), _by_pattern(_ERLANG, 2, 3)),
+    (("_",), _by_pattern(_SQL_OPTION, 2, 3)),
+    (("%3d",), _by_pattern(_ENCODED_QUERY, 0, 2)),
     (("?", "&", ";"), _by_pattern(_QUERY, 0, 2)),
     *secret_commands.RULES,
 )

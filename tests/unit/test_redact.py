@@ -87,6 +87,11 @@ def test_what_explains_a_failure_stays(line: str) -> None:
     assert Redactor().text(line + "\n") == line + "\n"
 
 
+def test_the_environment_of_a_process_keeps_what_is_beside_a_secret() -> None:
+    environment = "HOME=/root\0DB_PASSWORD={}\0SPARK_USER=spark\0"
+    assert Redactor().text(environment.format(SECRET)) == environment.format(MASK)
+
+
 def test_private_keys_go_and_certificates_stay() -> None:
     key = private_key()
     certificate = "-----BEGIN CERTIFICATE-----\nMIIBpublic\n-----END CERTIFICATE-----\n"

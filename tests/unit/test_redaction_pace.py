@@ -25,11 +25,42 @@ _PREFIXES = (
         "--topic x ",
         "a.b.kind  x",
     ),
+    *(
+        "value 'a' for key ",
+        'argument "a" for a ',
+        "password to ",
+        "token was: ",
+        "credentials a/",
+        "a should be a, but was ",
+    ),
+    *(
+        'password "a ',
+        "secret set A=b ",
+        "secret --valu a ",
+        'from String "a": ["token"] ',
+        "user a password ",
+        "curl -b a ",
+    ),
+    *(
+        "git config token a ",
+        "kind%3Da%26",
+        "arn:aws:secretsmanager:a:1:kind:",
+        '{kind,"a"},',
+        "A_KIND 'a' ",
+        "[zk] addauth ",
+    ),
 )
 # A name, a value, many blanks and something behind them: what is trimmed must not be tried blank by blank.
 _BEGINNINGS = (
     *("password: str", "| password | str", "password | str", "a.secret.key s", "ENV PASSWORD s", "::add-mask::x"),
     *("--password", "key: a", "Authorization: x", "cookie: a", "password for a: x", "a.key -> x", "MyCredentials("),
+    *(
+        "password of a:",
+        "  a_token x",
+        "Password for a reset",
+        "DB_TOKEN should be a, but was a",
+        "the password is set for a:",
+    ),
     *("(x.key,a(", "Map(x.key -> a", "password=a", "set a.key to", "{token:", "{name=A_KEY, value=s"),
 )
 

@@ -181,6 +181,20 @@ _FORMS = (
     *(f"vault s.{_LETTERS[:24]}", f"eyJwYXlsb2FkIjoi{_LETTERS[:24]}"),
     *(f"{it}{_LETTERS[:24]}" for it in ("ATATT3", "nvapi-", "GOOG1E", "PMAK-", "dt0c01.", "tskey-auth-", "sntrys_")),
     *(f"cmVmdGtuOj{_LETTERS[:54]}", f"LTAI{_LETTERS[:20]}", f"x 1//0{_LETTERS[:40]}"),
+    *(
+        f"{it}{_LETTERS[:30]}"
+        for it in ("IQoJb3JpZ2lu", "FwoGZXIvYXdz", "sha256~", "SWMTKN-1-", "k8s-aws-v1.", "ops_eyJ")
+    ),
+    *(f"{it}{_LETTERS[:24]}" for it in ("ATBB", "ATCTT3")),
+    *(f"{it}{_HEX[:40]}" for it in ("pul-", "dose", "dkea")),
+    *(
+        f"{it}{_LETTERS[:24]}"
+        for it in ("doo_v1_", "dor_v1_", "AVNS_", "npg_", "pscale_pw_", "dbtu_", "bkua_", "HRKU-")
+    ),
+    f"rubygems_{_HEX[:48]}",
+    f"CREDENTIALS\tme\t2026-12-01T10:00:00Z\tswordfish\t{_LETTERS[:24]}",
+    f"spark@EXAMPLE.ORG (aes256-cts-hmac-sha1-96) (0x{_HEX[:32]})",
+    'a.PlainLoginModule required username="a" user_me="swordfish";',
     "kubeadm token abcdef.0123456789abcdef",
     "Private-Lines: 1\nAAAAswordfish",
     *("https://0123swordfish:x-oauth-basic@a", "https://0123swordfish:@a", "https://me:swordfish@a"),
