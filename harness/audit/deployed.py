@@ -76,6 +76,8 @@ def charts_in(
         yield from _flux(it.get("spec"), where, config)
     elif kind == "App" and isinstance(at(it, "spec.fetch"), list):
         yield from _kapp(it["spec"], where, config)
+    elif kind == "HelmChartInflationGenerator":
+        yield from _kustomize([it], where, read)
     elif kind in ("HelmChart", "HelmChartConfig"):
         yield from _k3s(it.get("spec"), where)
     elif isinstance(it.get("releases"), list) and not kind:
@@ -229,11 +231,11 @@ def _others(it: Any, where: str) -> Iterator[Deployment]:
     address = next((it[key] for key in _ADDRESSES if it.get(key)), "")
     if isinstance(address, Mapping):
         address = address.get("url", "")
-    if it.get("name") == CHART_NAME and it.get("version") and "://" in str(address):
+    chart = next((it[key] for key in ("chart", "chartName", "chartname", "remoteChart") if it.get(key)), "")
+    if not chart and it.get("name") == CHART_NAME and it.get("version") and "://" in str(address):
         # A dependency, or a chart that a tool fetches.
         yield Deployment(where=where, chart=CHART_NAME, version=str(it["version"]), address=str(address), values={})
         return
-    chart = next((it[key] for key in ("chart", "chartName", "remoteChart") if it.get(key)), "")
     named = {**it, **(chart if isinstance(chart, Mapping) else {"name": chart})}
     values = [it.get(key) for key in ("values", "valuesTemplate", "valuesContent", "valuesInline")]
     found = Deployment(
@@ -243,7 +245,7 @@ def _others(it: Any, where: str) -> Iterator[Deployment]:
         address=str(next((named[key] for key in _ADDRESSES if key in named), "")),
         values=merge(
             *(values_of(one) or _mapping(one) for one in values),
-            set_values.of(it.get("set") or it.get("setValues")),
+            set_values.of(it.get("set") or it.get("setValues") or it.get("setValueTemplates")),
         ),
     )
     if chart and found.is_operators:

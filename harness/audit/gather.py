@@ -117,11 +117,15 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
     if kind == "CustomResourceDefinition":
         yield from _defaults(it.get("spec"), where, "spec")
     elif kind in ("ConfigMap", "Secret"):
-        yield from _texts(it.get("data") or {}, where)
+        yield from _texts(it.get("data"), where)
+        yield from _texts(it.get("stringData"), where)
+    elif kind == "ImageTagTransformer":
+        yield from _kustomized({"images": [it.get("imageTag")]}, where)
     elif kind in ("Kustomization", "Component") or _is_kustomization(it):
         yield from _kustomized(it, where)
         # Flux has the same keys one level below.
         yield from _kustomized(it.get("spec"), where)
+        yield from _texts(at(it, "spec.postBuild.substitute"), where)
     elif kind == "HelmRelease":
         renderers = at(it, "spec.postRenderers")
         for renderer in renderers if isinstance(renderers, list) else ():
@@ -224,6 +228,10 @@ def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
     if value.get("kind") == "DockerImage" and isinstance(value.get("name"), str):
         # What a tag of an ImageStream is imported from.
         yield Mention(text=value["name"], where=f"{where} {path}.name")
+    source = value.get("source")
+    if value.get("type") in ("registry-image", "docker-image") and isinstance(source, Mapping):
+        # A resource of Concourse.
+        yield from _in_parts({"tag": "latest", **source}, where, f"{path}.image")
     parameter = value.get("value") or value.get("default")
     if str(value.get("name") or "").lower().endswith("image") and _is_operators(parameter):
         yield Mention(text=str(parameter), where=f"{where} {path} {value['name']}")
@@ -342,6 +350,10 @@ def _kustomized(it: Any, where: str) -> Iterator[Mention]:
         text = name + (f"@{digest}" if digest else f":{tag}" if tag else "")
         shown = f"{where} images[{entry.get('name', name)}]"
         yield Mention(text=text, where=shown, partial=not (tag or digest))
+    for generator in it.get("configMapGenerator") or ():
+        literals = generator.get("literals") if isinstance(generator, Mapping) else None
+        pairs = (str(one).partition("=") for one in (literals if isinstance(literals, list) else []))
+        yield from _texts({key: value for key, _, value in pairs}, where)
     for key in ("patches", "patchesJson6902", "patchesStrategicMerge"):
         patches = it.get(key)
         for number, patch in enumerate(patches if isinstance(patches, list) else []):
