@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from harness.audit.chart_pins import ChartPin
-from harness.audit.findings import Finding
+from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.releases.charts import CHART_NAME
@@ -40,6 +40,7 @@ class Addresses:
         self._pages = re.compile(
             rf"https?://(?:(?:(?:{_PAGES})/|{_LOGIN})(?P<name>{names})|{_NAMESPACE})(?P<more>(?:/[\w.-]*)*)(?![\w-])"
         )
+        self._purl = re.compile(rf"pkg:docker/(?P<name>{names})@(?P<tag>v?\d+\.\d+[\w.-]*)(?!\?\S*\brepository_url=)")
         helm = "|".join(re.escape(it.address) for it in homes.history.helm) or "(?!)"
         self._helm = re.compile(rf"(?P<scheme>https?://)?(?<![\w.-])(?P<address>{helm})(?P<more>(?:/[\w.-]*)*)", re.I)
 
@@ -53,6 +54,7 @@ class Addresses:
                 told = Finding(rule=found.rule, message=found.message, replacement=page)
                 plain = "//hub.docker.com/r/" in match[0] and match["more"].strip("/") in ("", "tags", "general")
                 yield Address(start=match.start(), end=match.end(), finding=told, fixable=plain)
+        yield from self._packages(text)
         rows = {it.address.lower(): it for it in self._homes.history.helm}
         for match in self._helm.finditer(text) if self._may_have_helm(text) else ():
             row = rows[match["address"].lower()]
@@ -63,6 +65,16 @@ class Addresses:
             )
             whole = bool(match["scheme"]) and match["more"] in ("", "/") and bool(told.replacement)
             yield Address(start=match.start(), end=match.end(), finding=told, fixable=whole)
+
+    def _packages(self, text: str) -> Iterator[Address]:
+        """Package URLs of Docker Hub with versions that it does not have (package-url, types/docker)."""
+        for match in self._purl.finditer(text) if "pkg:docker/" in text else ():
+            found = self._homes.judge(ImageReference(registry=DOCKER_HUB, repository=match["name"], tag=match["tag"]))
+            if found and found.severity is Severity.ERROR:
+                host, _, rest = found.replacement.partition("/")
+                name, _, tag = rest.partition(":")
+                right = f"pkg:docker/{name}@{tag}?repository_url={host}" if tag else ""
+                yield Address(start=match.start(), end=match.end(), finding=replace(found, replacement=right))
 
     def _may_have_helm(self, text: str) -> bool:
         """Cheaper than the expression."""

@@ -30,6 +30,7 @@ _TOLD_TAG = re.compile(
 )
 """`tag '2.1.1'`, `.tag("2.1.1")`, `{name: tag, value: 2.1.1}`"""
 _TOLD_WITHIN = 3
+_IN_ROW = re.compile(r"(?<![\w.:/-])v?(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?)(?![\w-]|\.\d)")
 _HEAD = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
 _IS_IMAGE, _IS_TAG, _IS_HOST = (
     re.compile(it, re.I) for it in (r"\bimage", r"\b(?:tag|version)", r"\b(?:registry|host)")
@@ -41,6 +42,8 @@ _LONG_HOST = re.compile(r"[\w-]+(?:\.[\w-]+){2,}")
 _NO_HOST = re.compile(r"image|\.(?:ya?ml|json\w*|txt|conf|cfg|ini|env|sh|toml|md|tpl|lst|list|properties)$", re.I)
 _SOURCE_REGISTRY = re.compile(r"\bsource[\"']?:\s*(?:\{\s*)?[\"']?registry[\"']?:\s*[\"']?([^\s\"',}]+)")
 _WITH_REGISTRY = re.compile(r"\bwithRegistry\s*\(\s*(?:[\"'](?:https?://)?(?P<host>[\w.-]+(?::\d+)?))?")
+_OF_SOURCE = re.compile(r"\s--?(?:source|src|from)[_-]?registry\w*[ =:][\"']?(?P<host>[\w-]+(?:\.[\w-]+)+)", re.I)
+_OF_AGENT = re.compile(r"\bregistryUrl\s*[(=:]?\s*[\"'](?:https?://)?(?P<host>[\w.-]+(?::\d+)?)")
 _FARTHEST = 3000
 _COPIED_FROM = re.compile(r"\bfrom[\"']?[ \t]*:[ \t]*[\"']?$")
 
@@ -145,6 +148,17 @@ class Beside:
             found.append(item[1])
         return found or None
 
+    def is_of_versions_before(self, it: Reference) -> bool:
+        """Whether a row of a table says of which versions a name was, and it was that of them all."""
+        row = self._lines.all[self._lines.place(it.start)[0] - 1]
+        home = next((one for one in self._homes.all if one.name == it.name), None)
+        if it.tag or it.digest or home is None or not row.lstrip().startswith("|"):
+            return False
+        told = [tuple(map(int, one.split("."))) for one in _IN_ROW.findall(row)]
+        had = [tuple(map(int, one.split("."))) for one in home.versions]
+        known = any(one == version[: len(one)] for one in told for version in had)
+        return known and all(one <= had[-1] for one in told)
+
     def row(self, it: Reference) -> tuple[str, str] | None:
         """Host and tag in the cells beside a name, in a table or a line of values with separators."""
         column = self._column(it)
@@ -190,6 +204,7 @@ class Beside:
         used = self._placed.uses.registry(it.start, owners)
         if used is None:
             used = self._copied_from(it) if owners[:1] == ["from"] else self._logged_in_to(it)
+        used = self._of_command(it) or self._assigned_beside(it) if used is None else used
         if used is not None:
             return used
         host = owners[0] if owners and _IN_LIST.search(self._lines.before(it.start)) else ""
@@ -200,6 +215,18 @@ class Beside:
             return None
         return registry.value or ""
 
+    def _of_command(self, it: Reference) -> str | None:
+        """The registry that the same command has as the source's."""
+        found = _OF_SOURCE.search(self._lines.all[self._lines.place(it.start)[0] - 1])
+        return found and found["host"]
+
+    def _assigned_beside(self, it: Reference) -> str | None:
+        """The registry in a variable of that name beside one of an image: `REGISTRY=…` before `OPERATOR_IMAGE=…`."""
+        part = self._placed.part(it.start)
+        is_image = part is not None and part.start == it.start and part.stem and part.key.lower().endswith("image")
+        registry = self._placed.near(part, "registry", "") if part and is_image else None
+        return (registry.value or "") if registry else None
+
     def _copied_from(self, it: Reference) -> str | None:
         """The registry of a task of dregsy, whose mappings have names alone; empty where it cannot be known."""
         if "mappings" not in self._lines.owners(it.start)[:3]:
@@ -208,8 +235,12 @@ class Beside:
         return (sources[-1] if is_host(sources[-1]) else "") if sources else None
 
     def _logged_in_to(self, it: Reference) -> str | None:
-        """The registry of the block of a pipeline of Jenkins that a name is in; empty where it cannot be known."""
+        """The registry of the block of a pipeline of Jenkins that a name is in, or of its agent; empty if not known."""
         text = self._lines.text
+        begin, end = text.rfind("{", 0, it.start), text.find("}", it.end)
+        agent = _OF_AGENT.search(text, max(begin, it.start - _FARTHEST), min(max(end, it.end), it.end + _FARTHEST))
+        if agent:
+            return agent["host"]
         for block in _WITH_REGISTRY.finditer(text, max(0, it.start - _FARTHEST), it.start):
             between = text[block.end() : it.start]
             if between.count("{") > between.count("}"):

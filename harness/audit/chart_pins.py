@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -58,6 +58,7 @@ _HELM_WORD = re.compile(r"^[ \t]*-[ \t]+[\"']?(?:upgrade|install|template|pull|f
 _KEYS = (_CHART, _DEPENDENCY, _OCI, _GIT)
 _K3S_CONFIG = re.compile(r"^kind:[ \t]*HelmChartConfig\b", re.M)
 _CUSTOMIZED = "targetCustomizations:"
+_FARTHEST_PATCH = 20_000
 _COMMAND = re.compile(
     rf"\b(?:helm(?:3|\.exe|_remote|_resource)?\b.*?|(?:argocd\s+app|flux\s+create)\s.*?--(?:helm-)?chart[= ]{_Q})"
     rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{END}",
@@ -237,7 +238,8 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
     )
     for pattern, match in found:
         start, end = _region(lines, match.start())
-        address = _ADDRESS.search(lines.text, start, end) or _PLAIN_ADDRESS.search(lines.text, start, end)
+        addresses = (_ADDRESS.finditer(lines.text, start, end), _PLAIN_ADDRESS.finditer(lines.text, start, end))
+        address = next((one for each in addresses if (one := _nearest(lines, match.start(), each))), None)
         if pattern is _DEPENDENCY:
             around = _of_charts(lines, match.start())
             address = address or (_ADDRESS.search(lines.text, *around) if around else None)
@@ -255,12 +257,12 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
         else:
             patterns = (_VERSION, _TAG) if pattern is _OCI else (_VERSION,)
             version = _nearest_version(lines, match.start(), start, end, patterns)
-        where = _address("" if pattern is _GIT else match["where"], address, sources)
-        where = where or sources.of_release(start, end)
+        where = _address("" if pattern is _GIT else match["where"], address, sources) or sources.of_release(start, end)
         named = match if pattern is _CHART else None
         pin = ChartPin(at=match.start(), start=start, end=end, address=where, **_pinned(version, variables, named))
         yield pin
         yield from _customized(pin, lines, variables)
+        yield from _template_patch(pin, lines)
 
 
 def _may_be_theirs(address: re.Match[str], homes: Homes) -> bool:
@@ -298,20 +300,31 @@ def _customized(pin: ChartPin, lines: Lines, variables: Variables) -> Iterator[C
         yield replace(pin, at=version.start(), start=lines.start(first), end=end, **_pinned(version, variables))
 
 
+def _template_patch(pin: ChartPin, lines: Lines) -> Iterator[ChartPin]:
+    """What an ApplicationSet puts over the chart of its template."""
+    begin = lines.text.find("templatePatch:", pin.at, pin.at + _FARTHEST_PATCH)
+    if begin >= 0 and not pin.holds(begin) and "\n---" not in lines.text[pin.at : begin]:
+        yield replace(pin, at=begin, start=begin, end=lines.below(lines.place(begin)[0]))
+
+
 def _nearest_version(
     lines: Lines, offset: int, start: int, end: int, patterns: Sequence[re.Pattern[str]]
 ) -> re.Match[str] | None:
     """The version that belongs to a chart's name: one on its line or in its column, if there is any."""
+    near = lines.start(min(len(lines.all), lines.place(offset)[0] + _FLAGS_WITHIN))
+    found = (it for pattern in patterns for it in pattern.finditer(lines.text, start, end))
+    return _nearest(lines, offset, found) or _COMMAND_VERSION.search(lines.text, offset, min(near, end))
+
+
+def _nearest(lines: Lines, offset: int, found: Iterable[re.Match[str]]) -> re.Match[str] | None:
+    """The nearest match to an offset, and rather one on its line or in its column."""
     line, column = lines.place(offset)
 
     def distance(it: re.Match[str]) -> tuple[bool, int]:
         here, where = lines.place(it.start())
         return here != line and where != column, abs(it.start() - offset)
 
-    near = lines.start(min(len(lines.all), line + _FLAGS_WITHIN))
-    flag = _COMMAND_VERSION.search(lines.text, offset, min(near, end))
-    found = (it for pattern in patterns for it in pattern.finditer(lines.text, start, end))
-    return min(found, key=distance, default=flag)
+    return min(found, key=distance, default=None)
 
 
 class _Pinned(TypedDict):
@@ -384,9 +397,4 @@ def _umbrellas(lines: Lines) -> Iterator[ChartPin]:
         match = _UMBRELLA.match(lines.text, lines.text.rfind("\n", 0, key.start()) + 1)
         if not match:
             continue
-        number, _ = lines.place(match.start())
-        own = len(match["indent"])
-        last = number
-        while last < len(lines.all) and (not lines.all[last].strip() or indent(lines.all[last]) > own):
-            last += 1
-        yield ChartPin(at=match.start(), start=match.start(), end=lines.start(last) + len(lines.all[last - 1]) + 1)
+        yield ChartPin(at=match.start(), start=match.start(), end=lines.below(lines.place(match.start())[0]))

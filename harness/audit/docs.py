@@ -44,6 +44,8 @@ _BILL = re.compile(r"\"(?:bomFormat|spdxVersion)\"|cyclonedx\.org/schema|^SPDXVe
 _LEFT_AS_THEY_ARE = (*_LOCKS, ".imgpkg/images.yml", ".diff", ".patch")
 _MARKS = r"[\"'`*]{0,3}"
 _NEXT = rf"[,;]?[ \t]*\r?\n[ \t]*(?:(?:export|readonly|const|let|var)[ \t]+)?{_MARKS}(?i:to|new\w*){_MARKS}[ \t]*[:=]"
+_ARROW = r"[\])}]{0,2}[ \t]*[-=.]{1,3}>(?:\|[^|\n]*\|)?[ \t]*(?:\w+[\[({]{1,2})?"
+"""That of a diagram: `OLD["…"] -->|2.2.0| NEW["…"]`."""
 _RANGE = re.compile(r"\d+(?:\.\d+)?\.[xX]")
 _TELLING = 6
 """From so many letters on, what all names begin with is rare enough to be looked for instead of each of them."""
@@ -134,7 +136,8 @@ class Scanner:
         # line where its key says so: `to: NEW`, `NEW_IMAGE=NEW`.
         current = "|".join(re.escape(self._homes.current(role).name) for role in ("operator", "hook"))
         self._moves = re.compile(
-            rf"{_MARKS}(?:[ \t]*(?::|=>?|->|→|\||\b(?:to|becomes|is now)\b)|{_NEXT})[ \t]*{_MARKS}(?:{current})"
+            rf"{_MARKS}(?:[ \t]*(?::|=>?|->|→|\||\b(?:to|becomes|is now)\b|{_ARROW})|{_NEXT})"
+            rf"[ \t]*{_MARKS}(?:{current})"
         )
         plain = [shared] if len(shared) >= _TELLING else sorted(shortest)
         words = CHART_NAME.split("-")
@@ -247,7 +250,7 @@ class Scanner:
             digest=digest,
         )
         finding = self._homes.judge(image, tagged=bool(tag))
-        if finding is None:
+        if finding is None or (not tag and beside.is_of_versions_before(it)):
             return None
         edits = (
             ()

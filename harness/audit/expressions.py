@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from harness.images.references import DOCKER_HUB
+
 EXPRESSION = (
     r"(?:\$\{\{.{0,120}?\}\}|\{\{.{0,120}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.-]*(?:\([^(){}\n]*\))?\}"
     r"|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[A-Za-z][\w .-]*>(?=[/:.@\s\"'`]|$)|__[A-Z][A-Z_]*?__|ENC\[[^\]\n]*\])"
@@ -23,6 +25,8 @@ _DEFAULTS = (
     re.compile(r"\?[^?:]*:\s*[\"'](?P<value>[^\"']*)[\"']\s*\}"),
     re.compile(r"\b(?:coalesce|try|lookup|get|getenv|env)\([^()]*,\s*[\"'](?P<value>[^\"']*)[\"']\s*\)"),
 )
+_HUB_PROXY = re.compile(r"\$\{?CI_DEPENDENCY_PROXY_(?:DIRECT_)?GROUP_IMAGE_PREFIX\}?")
+"""What GitLab has before images of Docker Hub, and of no other registry (docs.gitlab.com, Dependency proxy)."""
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ASSIGNED = re.compile(
     r"(?:^|[\s;{(,])[\"'$]?(?P<name>[A-Za-z_]\w*)[\"']?[ \t]*"
@@ -162,6 +166,8 @@ def _replaced(text: str, value: Callable[[str], str | None], depth: int) -> str:
 
 
 def _default(expression: str) -> str | None:
+    if _HUB_PROXY.fullmatch(expression):
+        return DOCKER_HUB
     for pattern in _DEFAULTS:
         match = pattern.search(expression)
         if match:

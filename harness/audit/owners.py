@@ -47,6 +47,13 @@ class Lines:
         """The offset where a line begins."""
         return self._starts[line - 1]
 
+    def below(self, number: int) -> int:
+        """The offset where the block below a key ends, by the number of the key's line."""
+        last, own = number, indent(self.all[number - 1])
+        while last < len(self.all) and (not self.all[last].strip() or indent(self.all[last]) > own):
+            last += 1
+        return self.start(last) + len(self.all[last - 1]) + 1
+
     def before(self, offset: int) -> str:
         """What stands before an offset on its line, without the beginning of a very long one."""
         line, _ = self.place(offset)

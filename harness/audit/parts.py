@@ -34,19 +34,28 @@ _END = r"(?=[\s,;)}\]&|\\]|$)"
 _OF_YTT = r"#@[ \t]+\S[^\n]*"
 """What ytt fills in, which is a comment of YAML."""
 _ASSIGNED = re.compile(
-    rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}"
+    rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})(?:[\"'`]\]?)?[ \t]*{_SEPARATOR}"
     rf"[ \t]*(?:(?P<alias>\*)|&[\w.-]+[ \t]+|\[\]\w+[ \t]*|{_WRAPPED})?"
     rf"(?P<quote>[\"'`]*)(?P<value>{_VALUE}|{_OF_YTT})[\"'`]*(?:(?<=[\"'])\.\w+\(\))?{_END}"
 )
+_CALL = r"(?:(?:coalesce|try|lookup|tostring)\([^()\n\"']*(?=\"))?"
+"""What Terraform takes a text as the default of."""
 # `name: image.registry` with `value: docker.io`, in either order: Argo CD, helmfile, Terraform.
 _Q = r"[\"']?"
 _PATH = r"(?P<key>(?:[\w-]+\.)*[\w-]*(?i:image|registry|repository)[\w.-]*)"
 _NAMED = re.compile(
     rf"(?<![\w.]){_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}[\s,]*"
-    rf"(?:{_Q}(?:type|forceString)\b{_Q}\s*[:=]\s*\S+?[\s,]+)*{_Q}(?:value|default){_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}"
+    rf"(?:{_Q}(?:type|forceString)\b{_Q}\s*[:=]\s*\S+?[\s,]+)*{_Q}(?:value|default){_Q}\s*[:=]\s*{_CALL}{_Q}(?P<value>{_VALUE}){_Q}{_END}"
 )
 _VALUED = re.compile(
     rf"(?<![\w.]){_Q}(?:value|default){_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}[\s,]+{_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}"
+)
+# `- variable: image.registry` with `default: docker.io`, among other keys: Rancher
+_ASKED = re.compile(
+    rf"^(?P<indent>[ \t]*)-[ \t]+{_Q}variable{_Q}:[ \t]*{_Q}{_PATH}{_Q}[ \t]*\n"
+    rf"(?:(?P=indent)[ \t]+(?!{_Q}default\b)[^\n]*\n){{0,8}}"
+    rf"(?P=indent)[ \t]+{_Q}default{_Q}:[ \t]*{_Q}(?P<value>{_VALUE}){_Q}{_END}",
+    re.M,
 )
 # `path: /spec/values/image/registry` with `value: docker.io`: a JSON patch
 _PATCHED = re.compile(
@@ -67,21 +76,28 @@ _INPUT = re.compile(
     re.M,
 )
 _SCHEMA = re.compile(rf"{_Q}{_PATH}{_Q}\s*:\s*\{{[^{{}}]*?{_Q}default{_Q}\s*:\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}")
+# `yaml:"registry" default:"docker.io"` of Go
+_FIELD = re.compile(
+    rf"\b(?:yaml|json|env|envconfig|mapstructure|koanf):\"(?P<key>[\w.-]*(?i:image|registry|repo(?:sitory)?|tag))[^\"\n]*\""
+    rf"[^`\n]{{0,200}}?\b(?:default|envDefault):\"(?P<value>{_VALUE})\""
+)
 # `variable "image_registry" { default = "docker.io" }`
 _DECLARED = re.compile(rf"^variable\s+\"{_PATH}\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<value>{_VALUE})\"", re.M)
 _PATTERNS = (
     (_NAMED, "name"),
     (_VALUED, "name"),
     (_PATCHED, "path"),
+    (_ASKED, "variable"),
     (_DECLARED, "variable"),
     (_INPUT, "default"),
     (_SCHEMA, "default"),
+    (_FIELD, 'efault:"'),
     (_ASSIGNED, ""),
     (_KEYWORD, ' "'),
     (_ELEMENT, "</"),
 )
 """Each with a word that is in every match of it: to look for that is faster by far."""
-_NAMING = (_NAMED, _VALUED, _PATCHED, _DECLARED, _INPUT, _SCHEMA)
+_NAMING = (_NAMED, _VALUED, _PATCHED, _ASKED, _DECLARED, _INPUT, _SCHEMA, _FIELD)
 """Those whose key is a value itself."""
 _WORDS: dict[str, Word] = {
     "registry": "registry",
@@ -107,6 +123,7 @@ _IN_COMMENT = re.compile(r"(?:.*\s)?(?:#+|//+)\s")
 _HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?")
 # How many lines with content may lie between the parts of one name.
 _REACH = 8
+_ASSIGNED_IN_ITEM = re.compile(r"\s*-\s+(?:value:\s+)?[\"']?[\w.-]+\.\w+=")
 _SET = "--set"
 """A flag of Helm's, all of which are of one command."""
 _MOST = 60
@@ -252,6 +269,11 @@ def _together(lines: Lines, one: Part, two: Part) -> bool:
     if one.line == two.line:
         return True
     upper, lower = sorted((one, two), key=lambda it: it.start)
+    if {lines.all[it.line - 1][:1] for it in (upper, lower)} == {"+", "-"}:
+        # Before and after a change.
+        return False
+    if _are_assigned_in_items(lines, upper, lower):
+        return True
     if _in_braces(lines, upper, lower) or all(_SET in lines.all[it.line - 1] for it in (upper, lower)):
         return True
     if any(
@@ -262,6 +284,14 @@ def _together(lines: Lines, one: Part, two: Part) -> bool:
     between = [line for line in lines.all[upper.line : lower.line - 1] if line.strip() and not _COMMENT.match(line)]
     shallow = min(one.indent, two.indent)
     return (one.indent == two.indent or one.column == two.column) and all(indent(line) >= shallow for line in between)
+
+
+def _are_assigned_in_items(lines: Lines, upper: Part, lower: Part) -> bool:
+    """Whether two parts are in items of one list, each as an assignment: `- image.tag=…`, `- value: image.tag=…`."""
+    every = lines.all[upper.line - 1 : lower.line]
+    own = indent(every[0])
+    both = all(_ASSIGNED_IN_ITEM.match(it) and indent(it) == own for it in (every[0], every[-1]))
+    return both and all(indent(it) >= own for it in every if it.strip())
 
 
 def _in_braces(lines: Lines, upper: Part, lower: Part) -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_left
 from functools import cached_property, lru_cache
@@ -10,6 +11,7 @@ from functools import cached_property, lru_cache
 from harness.audit.findings import Finding
 from harness.audit.owners import Lines
 from harness.audit.stale import Stale
+from harness.releases.charts import CHART_NAME
 
 _DOCUMENTS = (".md", ".mdx", ".markdown", ".rst", ".adoc", ".txt", ".html")
 _FENCE = re.compile(r"\s*(?:```|~~~|----\s*$|<pre)")
@@ -49,13 +51,17 @@ _DIRECTLY_BEFORE = re.compile(
     re.I,
 )
 _BEFORE = re.compile(
-    r"\W*(?:(?:before|previously|formerly|was)(?:\s+(?:the\s+)?(?:change|migration|move|v?\d[\d.]*))?|old(?:\s+\w+)?)\W*$",
+    r"\W*(?:(?:before|previously|formerly|was)(?:\s+(?:the\s+)?(?:change|migration|move|v?\d[\d.]*))?|old(?:\s+\w+)?"
+    r"|wrong|incorrect|bad|do(?: not|n[’']t)(?:\s+do\s+(?:this|that))?|not\s+(?:this|so))\W*$",
     re.I,
 )
 _TRUE_ONCE = ("stale-registry", "old-release", "chart-repository-gone", "old-chart")
 _VERSIONED = re.compile(r"(?::|\btag )\d")
 _PATCHES = (".diff", ".patch")
 _TEXT = re.compile(r"\"[^\"]*\"|'[^']*'")
+_REFUSED = re.compile(r"\b(?:manifest (?:for|unknown)|not found|pull access denied|failed to (?:pull|resolve))\b", re.I)
+_OUTPUT = 4
+"""So many lines below a command, its output may be."""
 _WORDS = 3
 _MOST_LINES = 6
 _MOST_LETTERS = 600
@@ -86,7 +92,7 @@ class Past:
         fence = self._fence(stale.line) if self._is_document else 0
         if fence:
             is_removed = "diff" in self._lines.all[fence - 1] and line.startswith("-")
-            return is_removed or bool(_BEFORE.match(_above(self._lines, fence)))
+            return is_removed or bool(_BEFORE.match(_above(self._lines, fence))) or self._fails(stale.line)
         if self._is_patch:
             return line.startswith("-")
         begin, end = self._prose(stale, line)
@@ -103,6 +109,11 @@ class Past:
         sentence = f"{before} NAME {after}"
         told = _DIRECTLY_BEFORE.search(before) or _SOMEWHERE.search(sentence) or _IN_OTHER_LANGUAGES.search(sentence)
         return bool(told)
+
+    def _fails(self, number: int) -> bool:
+        """Whether an example shows that the name of its command cannot be pulled."""
+        below = self._lines.all[number : number + _OUTPUT]
+        return any(CHART_NAME in line and _REFUSED.search(line) for line in itertools.takewhile(str.strip, below))
 
     def _prose(self, stale: Stale, line: str) -> tuple[int, int]:
         """Where prose around a name begins and ends on its line: all of it, a comment, or a text of several words."""

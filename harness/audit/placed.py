@@ -20,6 +20,9 @@ from harness.audit.uses import Uses
 _USED = re.compile(rf"(?P<variable>{EXPRESSION}):(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])(?:{EXPRESSION}|[\w.-])*|\$\d)")
 _TAG = re.compile(r"\w[\w.-]*")
 _MAY_BE_USED = re.compile(r"[\w})]:[\w${<%#]")
+_REPOSITORY = re.compile(r"repo(?:sitory)?$", re.I)
+_BESIDE = 8
+"""So many lines from a repository, its registry is written."""
 _FARTHEST = 200
 """So many lines from a registry, nothing is below it."""
 
@@ -61,6 +64,20 @@ class Placed:
     def near(self, part: Part, word: Word, stem: str | None = None) -> Part | None:
         """The nearest other part of the same name, by `parts.near`."""
         return parts.near(self.lines, self.parts, part, word, self._barriers, stem)
+
+    def has_unread_registry(self, part: Part) -> bool:
+        """Whether a repository has a registry beside it of which only its key can be read: `registry = format(…)`."""
+        key = _REPOSITORY.sub(lambda it: "REGISTRY" if it[0].isupper() else "registry", part.key)
+        first, last = max(1, part.line - _BESIDE), min(len(self.lines.all), part.line + _BESIDE)
+        begins = r"(?:[^\n#/]*\bname[\"']?\s*[:=]\s*[\"']?)" if part.named else " " * part.indent
+        written = re.compile(rf"^{begins}(?P<quote>[\"']?){re.escape(key)}(?P=quote)(?:\s*[:=]|[\s,]|$)", re.M)
+        begin, end = self.lines.start(first), self.lines.start(last)
+        for match in written.finditer(self.lines.text, begin, end) if key != part.key else ():
+            low, high = sorted((self.lines.place(match.start())[0], part.line))
+            nearby = self.lines.all[low - 1 : high]
+            if part.named or all(indent(line) >= part.indent for line in nearby if line.strip()):
+                return True
+        return False
 
     def used_tag(self, key: str) -> str | None:
         """The tag behind a variable where a text uses it, as in `$IMAGE:$TAG`; empty where it cannot be known, None

@@ -328,7 +328,8 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
         text = lines.text
         first, last = text.rfind("{", 0, reference.start), text.find("}", reference.end)
         return bool(_DATASOURCE.search(text, max(first, 0), last if last >= 0 else len(text)))
-    return in_image_key(owners[:2]) or any(map(_MODULE.match, owners[:4]))
+    around = [*dict.fromkeys(owners)] if owners[:1] == ["name"] else owners
+    return in_image_key(around[:2]) or any(map(_MODULE.match, owners[:4]))
 
 
 def in_image_key(owners: list[str]) -> bool:

@@ -12,7 +12,8 @@ _KEYS = re.compile(
     r"(?:match|exclude)(?:Package|Dep|Source)\w*|packageNames|packagePatterns|matchStrings|sourceUrl\w*"
     r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors"
     r"|transports|prefix|glob|imageReferences|registryScopes|patterns?|reject\w*|(?:deprecated|banned|obsolete|retired)\w*"
-    r"|\w*(?:allow|white|block|deny|black)_?list\w*|(?:old|former)_?(?:image|name|registry)?s?",
+    r"|\w*(?:allow|white|block|deny|black)_?list\w*|(?:old|former)_?(?:image|name|registry)?s?|condition"
+    r"|match(?:_phrase\w*)?|terms?|wildcard|query_string|regexp|error_?message",
     re.I,
 )
 _REGISTRIES_CONF = re.compile(r"^\s*\[\[registry(?:\.mirror)?\]\]", re.M)
@@ -45,43 +46,65 @@ _ON_THE_LINE = re.compile(
     r"|\b(?:(?:failed|unable|could not) (?:to )?(?:pull|resolve|fetch|solve|find|load|inspect)"
     r"|back-?off pulling|manifest for|ErrImagePull|ImagePullBackOff|pull access denied)\b[^|;&]*$"
     r"|(?:!=|==|=~|!~|\|=|\|~|\bnot\s+in|\bcase)\s*[\\\"'(\[`]*$"
+    # What a shell cuts off a value, or replaces in it.
+    r"|\$\{\w+(?:\[[^\]]*\])?(?:##?|%%?|//?)[^{}]*$"
+    # What is taken away from a node, as one text or as words of a list.
+    r"|\b(?:docker|podman|nerdctl|crictl|ctr|minikube)\b(?:[^|;&]*\W)?"
+    r"(?:rmi|(?:images?|i)\W+(?:rm|remove|delete|del))\b[^|;&]*$"
     # Of Prometheus, and of databases.
     r"|\b(?-i:[a-z]+_\w+)\{[^{}]*\w=[\\]?[\"'`]$"
     r"|\bwhere\s[^;]*(?:=|<>|\blike|\bin\s*\([^()]*|\b(?:contains|has|startswith|endswith|matches|regexp?)\w*)\s*[\"']$",
     re.I,
 )
+_OF_CTR = r"[ \t]+(?:-\S+(?:[ \t]+k8s\.io)?|images?|i)"
+_TO_TAG = rf"(?:docker|podman|nerdctl|buildah|ctr)(?:{_OF_CTR})*[ \t]+tag[ \t]+(?:-\S+[ \t]+)*"
 _MADE = re.compile(
     r"\b(?:docker|podman|nerdctl|buildah)\s[^|;&]*\b(?:build|bud)\b[^|;&]*\s(?:-t|--tag)[= ][\"']?$"
     r"|\b(?:docker_build|docker_build_with_restart|custom_build)\(\s*(?:ref\s*=\s*)?[\"']$"
+    r"|^\s*SAVE\s+IMAGE\b[^|;&]*$"
+    rf"|\b{_TO_TAG}[^\s|;&-]\S*\s+[\"']?$"
 )
-"""What names an image that is built: of Docker and its like, and of Tilt. Skaffold's are below `artifacts`."""
+"""What names an image that is built, or gives one another name: of Docker and its like, of Tilt and of Earthly.
+Skaffold's are below `artifacts`."""
 _BUILT = re.compile(
     r"\b(?:docker|podman|nerdctl|buildah)(?:\s+[\w./=-]+){0,3}?\s+(?:build|bud)\b(?:[^|;&\n]|\\\n){0,200}?"
     r"\s(?:-t|--tag)[= ][\"']?(?P<name>[^\s\"']+)"
 )
-_WORD = re.compile(r"[^\s\"']+")
+_TAGGED = re.compile(rf"\b{_TO_TAG}[\"']?[^\s\"'-][^\s\"']*[\"']?[ \t]+[\"']?(?P<name>[^\s\"';&|]+)")
+_OF_BUILDS = re.compile(
+    r"\btags[\"']?[ \t]*[:=][ \t]*(?:\[|\|[-+]?[ \t]*\n[ \t]*)?(?P<names>[^\]\n]{0,500}/[^\]\n]{0,500})"
+)
+"""`tags` of Bake and of actions that build."""
+_ABSENT = re.compile(r"(?:^|[\s,{])[\"']?(?:state[\"']?[ \t]*[:=]|ensure[ \t]*=>)[ \t]*[\"']?(?:absent|deleted)\b")
+"""What Ansible and Puppet take away; in Salt, the state is called so."""
+_WORD = re.compile(r"[^\s\"',]+")
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
 _IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")
 _ASKED = re.compile(r"[\"'][ \t]+(?:not[ \t]+)?in[ \t]")
 _FAILED = re.compile(
     r"[\"'`]?:[ \t]*(?:not found|manifest unknown|pull access denied|denied|unauthorized)\b"
     r"|[\"'`]{0,2}[ \t]+(?:(?:always |now |then )?fail(?:s|ed)?\b|(?:was |is )?not found\b"
-    r"|(?:does not|doesn[’']t|never) exist"
+    r"|(?:does not|doesn[’']t|never|not) exist"
     r"|(?:can(?:not|[’']t)|could not) be (?:pulled|found)|(?:is|was) not (?:there|available|published))",
     re.I,
 )
+_ALERT = re.compile(r"\s*(?:-\s+)?alert:\s")
 _IF = re.compile(r"\b(?:if|when|unless|in case|should)\b", re.I)
 _FILES = (".rego",)
+_CONTINUES = ("\\", " `")
+"""How a line ends that goes on in the next one: of shells, and of PowerShell."""
 _MOST_LINES = 20
 _MOST_LETTERS = 500
 _FARTHEST = 20_000
 
 
 class Builds:
-    """The images that a text builds: by their names, or by the variables that have these."""
+    """The images that a text builds or gives another name: by these names, or by the variables that have them."""
 
     def __init__(self, text: str) -> None:
         found = [it["name"] for it in _BUILT.finditer(text)] if "build" in text or "bud" in text else []
+        found += [it["name"] for it in _TAGGED.finditer(text)] if " tag" in text else []
+        found += [name for it in _OF_BUILDS.finditer(text) for name in _WORD.findall(it["names"])]
         self._names = frozenset(found)
         self._variables = frozenset(it[1] for name in found if (it := _VARIABLE.fullmatch(name)))
 
@@ -117,7 +140,10 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     if _MADE.search(_command_before(lines, start)) or (owners[:1] == ["image"] and "artifacts" in owners[1:4]):
         # What is built here is nobody's to pull.
         return True
-    if any(_KEYS.fullmatch(it) for it in owners[:4]):
+    if owners[:1] == ["tags"] or ("annotations" in owners[:3] and _is_alert(lines, number)):
+        # What a build names its image, as Bake and actions take it; and what an alert says.
+        return True
+    if any(_KEYS.fullmatch(it) or it.endswith(".absent") for it in owners[:4]) or _is_absent(lines, number):
         return True
     if owners[:1] == ["source"] and _SOURCE.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
         return True
@@ -140,9 +166,38 @@ def _command_before(lines: Lines, offset: int) -> str:
     """What stands before an offset on its line, with the lines that it continues."""
     number, _ = lines.place(offset)
     first = number
-    while first > max(1, number - _MOST_LINES) and lines.all[first - 2].rstrip().endswith("\\"):
+    while first > max(1, number - _MOST_LINES) and lines.all[first - 2].rstrip().endswith(_CONTINUES):
         first -= 1
     return " ".join([*(line[:_MOST_LETTERS] for line in lines.all[first - 1 : number - 1]), lines.before(offset)])
+
+
+def _is_alert(lines: Lines, number: int) -> bool:
+    """Whether a line is of a rule of Prometheus or Loki."""
+    return any(_ALERT.match(line) for line in lines.all[max(0, number - _MOST_LINES) : number + _MOST_LINES])
+
+
+def _is_absent(lines: Lines, number: int) -> bool:
+    """Whether the mapping that a line is in says that it is to be taken away."""
+    first = last = number
+    line = lines.all[number - 1]
+    if line.count("{") > line.count("}") and number < len(lines.all):
+        # What Puppet names before its attributes.
+        first = last = number + 1
+    own = _depth(lines.all[first - 1])
+    while first > 1 and not _is_item(lines.all[first - 1]) and _depth(lines.all[first - 2]) >= own:
+        first -= 1
+    while last < len(lines.all) and _depth(lines.all[last]) >= own and not _is_item(lines.all[last]):
+        last += 1
+    return any(_ABSENT.search(line) and _depth(line) == own for line in lines.all[first - 1 : last])
+
+
+def _depth(line: str) -> int:
+    """The column of a line's first word, behind the marks of lists; -1 for an empty one."""
+    return len(line) - len(line.lstrip(" -")) if line.strip() else -1
+
+
+def _is_item(line: str) -> bool:
+    return line.lstrip().startswith("- ")
 
 
 def _is_left_of_equals(lines: Lines, start: int, end: int) -> bool:

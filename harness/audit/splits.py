@@ -88,6 +88,9 @@ class Splits:
                 self._take(part)
                 return
         shared = None if registry or names_host(value) else self._placed.registry_above(part.start)
+        if part.stem and part.key.lower().endswith("image") and not (registry or shared or names_host(value)):
+            # `REGISTRY` beside `OPERATOR_IMAGE` is that of other images, too.
+            shared = self._placed.near(part, "registry", "")
         registry = registry or shared
         if registry is None:
             if names_host(value):
@@ -95,6 +98,9 @@ class Splits:
                 return
             has_tag = bool(tag and tag.key == "tag" and VERSION.fullmatch(tag.value or ""))
             if value not in self._homes.repositories or not (has_tag or self._is_image(part)):
+                return
+            if self._placed.has_unread_registry(part):
+                self.unknown += 1
                 return
             if not _is_repository(part):
                 if self._placed.uses.registry(part.start, self._lines.owners(part.start)) is not None:

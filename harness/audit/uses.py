@@ -23,6 +23,13 @@ _LOOP = re.compile(
     r"\bfor(?:each)?\s*\(?\s*\$?(?:(?:const|let|var|val|auto|String|string)\s+)?(?:_\s*,\s*)?(?P<name>[A-Za-z_]\w*)\s*"
     r"(?::?=\s*range|in|of|:)\s+(?P<over>(?:[^\n\\]|\\.|\\\n){1,2000})"
 )
+# `while read -r source target; do …; done <<EOF`
+_READ = re.compile(
+    r"\bwhile\s[^\n;]*?\bread\s+(?:-\w+\s+)*(?P<names>[A-Za-z_]\w*(?:[ \t]+[A-Za-z_]\w*){0,5})[ \t]*[;\n]"
+    r"(?:(?!\bdone\b).){0,2000}?\bdone\s*<<-?[ \t]*[\"']?(?P<end>\w+)[\"']?[^\n]*\n"
+    r"(?P<over>.{0,20000}?)^[ \t]*(?P=end)[ \t]*$",
+    re.M | re.S,
+)
 # `IMAGES.forEach((image) => …)`, `IMAGES.each do |image|`
 _CALL = re.compile(
     r"(?P<over>[A-Za-z_]\w*)\.(?:for_?[eE]ach|map|flatMap|each)\s*(?:\(|\{|\bdo\b)\s*[(|]?\s*(?:async\s*\(?\s*)?(?P<name>[A-Za-z_]\w*)"
@@ -53,6 +60,10 @@ class Uses:
         for each in self._each:
             if each["what"] in names or any(_has_word(each["over"], it) for it in names):
                 names.update(_CALLED.get(each["what"], _ITEM))
+        for read in self._read:
+            if read.start("over") <= offset < read.end("over"):
+                before = self._lines.before(offset).split()
+                names.update(read["names"].split()[len(before) :][:1])
         hosts = [self._variables.filled(host) for host, name in self._joined if name in names]
         upstream = next((it for it in hosts if it in self._upstream), "")
         if upstream or not hosts:
@@ -69,6 +80,10 @@ class Uses:
     @cached_property
     def _loops(self) -> list[re.Match[str]]:
         return [*_LOOP.finditer(self._lines.text), *_CALL.finditer(self._lines.text)]
+
+    @cached_property
+    def _read(self) -> list[re.Match[str]]:
+        return list(_READ.finditer(self._lines.text)) if "done" in self._lines.text else []
 
     @cached_property
     def _each(self) -> list[re.Match[str]]:

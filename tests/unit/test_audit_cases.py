@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.audit import docs, images, subjects
+from harness.audit import docs, images, mend, subjects
 from harness.audit.homes import Homes
 from harness.matrix import catalogue
 
@@ -42,6 +42,14 @@ def test_what_is_stale_is_found_in_files_of_all_kinds(case: dict[str, Any], home
     written(case, tmp_path)
     found = docs.audit(tmp_path, homes).findings
     assert [f"{it.line} {it.finding.rule}" for it in found] == case["found"], [str(it) for it in found]
+
+
+@pytest.mark.parametrize("case", [it for it in rows("found.toml") if "mended" in it.values[0]])
+def test_mending_writes_these_lines_and_no_others(case: dict[str, Any], homes: Homes, tmp_path: Path) -> None:
+    written(case, tmp_path)
+    planned = mend.plan(docs.audit(tmp_path, homes), docs.Scanner(homes))
+    lines = [line for it in planned for line in it.diff.splitlines() if line.startswith("+")]
+    assert [line[1:].strip() for line in lines if not line.startswith("+++ ")] == case["mended"]
 
 
 @pytest.mark.parametrize("case", rows("fine.toml"))
