@@ -20,7 +20,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.errors import HostError, UsageError
+from harness.errors import HostError, RegistryError, UsageError
 from harness.images.references import ImageReference
 from harness.registries.push import RawManifest, as_manifest
 from harness.settings import Settings
@@ -101,14 +101,18 @@ class ImageCache:
             return False
 
     def manifest(self, digest: str) -> RawManifest | None:
-        """A manifest; None where it is not there, or not what its digest says."""
+        """A manifest; None where it is not there, not what its digest says, or of no use."""
         try:
             raw = self.data(digest).read_bytes()
         except OSError:
             return None
         if digest != f"sha256:{hashlib.sha256(raw).hexdigest()}":
             return None
-        return as_manifest(raw)
+        try:
+            return as_manifest(raw)
+        except RegistryError:
+            # The registry is asked again, and its answer told.
+            return None
 
     def write_manifest(self, manifest: RawManifest) -> None:
         """Store a manifest."""

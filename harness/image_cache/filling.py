@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness.errors import DiskError, HarnessError, RegistryError, UnavailableError
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.images.references import ImageReference
 from harness.registries.client import listed_platforms
+from harness.registries.manifest_shape import entry_for
 from harness.registries.push import RawManifest, Transfer
 from harness.waiting import Cancelled, Deadline, cancelled
 from harness.wording import counted
@@ -140,7 +140,7 @@ class Filling:
         known = self._cache.manifest(found.digest)
         pulls = 0 if known else 1
         if found.is_index:
-            below = _of_platform(known, self._platform) if known else ""
+            below = entry_for(known.content, self._platform) if known else ""
             pulls += 0 if below and self._cache.manifest(below) else 1
         return Asked(image=image, digest=found.digest, pulls=pulls)
 
@@ -194,7 +194,7 @@ class Filling:
         top = self._manifest(client, asked.image, asked.digest)
         manifests = [top]
         if top.is_index:
-            below = _of_platform(top, self._platform)
+            below = entry_for(top.content, self._platform)
             if not below:
                 raise _wrong_platform(client, asked.image, listed_platforms(top.content), self._platform)
             manifests.append(self._manifest(client, asked.image, below))
@@ -238,7 +238,16 @@ class Filling:
         self._layer(client, image, config)
         if not of_platform:
             return
-        said = json.loads(self._cache.data(config.digest).read_bytes())
+        try:
+            said = json.loads(self._cache.data(config.digest).read_bytes())
+        except ValueError:
+            said = None
+        if not isinstance(said, dict) or not said.get("os"):
+            raise UnavailableError(
+                f"{image} at {client.server} is no container image: its configuration {config.digest} names no "
+                "operating system",
+                "check the image's name: a chart or another artifact may have it",
+            )
         found = f"{said.get('os', '')}/{said.get('architecture', '')}"
         if found != self._platform:
             raise _wrong_platform(client, image, [found], self._platform)
@@ -285,30 +294,17 @@ def _ended_by(future: Future[None]) -> BaseException | None:
 
 def require_usable(manifest: RawManifest, name: str) -> None:
     """Raise UnavailableError where nodes cannot make a container of an image that is there."""
-    if "config" not in manifest.content or "layers" not in manifest.content:
+    if not manifest.content.get("config") or "layers" not in manifest.content:
         raise UnavailableError(
             f"{name} is of the type {manifest.media_type}, which containerd no longer pulls",
             "push the image again with a current client, for example by crane copy",
         )
-    elsewhere = [it for it in manifest.content["layers"] if it.get("urls")]
+    elsewhere = [it for it in manifest.content["layers"] or [] if it.get("urls")]
     if elsewhere:
         raise UnavailableError(
             f"{name} has {counted(len(elsewhere), 'foreign layer')}, stored elsewhere",
             "push the image with all of its layers",
         )
-
-
-def _of_platform(index: RawManifest, platform: str) -> str:
-    """The digest of the manifest for a platform, as containerd chooses it: the first that fits; empty without one.
-
-    Where the index does not say for what its only manifest is, it is that.
-    """
-    entries: Sequence[Mapping[str, Any]] = index.content.get("manifests") or []
-    for it in entries:
-        named: Mapping[str, str] = it.get("platform") or {}
-        if f"{named.get('os')}/{named.get('architecture')}" == platform:
-            return str(it["digest"])
-    return str(entries[0]["digest"]) if len(entries) == 1 and not entries[0].get("platform") else ""
 
 
 def _wrong_platform(client: Transfer, image: ImageReference, there: Sequence[str], platform: str) -> UnavailableError:

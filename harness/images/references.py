@@ -122,6 +122,15 @@ def names_host(name: str) -> bool:
     return bool(slash) and ("." in first or ":" in first or first == "localhost" or first != first.lower())
 
 
+def is_digest(text: object) -> bool:
+    """Whether this is a digest: an algorithm, a colon and hexadecimal digits, as many as the algorithm has."""
+    if not isinstance(text, str) or not _DIGEST.fullmatch(text):
+        return False
+    algorithm, _, digits = text.partition(":")
+    wanted = _HEX_DIGITS.get(algorithm)
+    return wanted is None or re.fullmatch(rf"[0-9a-f]{{{wanted}}}", digits) is not None
+
+
 def image_host(server: str) -> str:
     """The host in image names for this server: `docker.io` for each of Docker Hub's servers."""
     return DOCKER_HUB if server in HUB_SERVERS else server
@@ -155,9 +164,7 @@ def _check_repository(text: str, repository: str) -> None:
 
 
 def _check_digest(text: str, digest: str) -> None:
-    algorithm, _, digits = digest.partition(":")
-    wanted = _HEX_DIGITS.get(algorithm)
-    if not _DIGEST.fullmatch(digest) or (wanted and not re.fullmatch(rf"[0-9a-f]{{{wanted}}}", digits)):
+    if not is_digest(digest):
         raise _wrong(
             text,
             f"the digest {digest!r} is not an algorithm, a colon and its hexadecimal digits",

@@ -12,9 +12,10 @@ from urllib.parse import urljoin
 
 from harness.errors import RegistryError
 from harness.images import media_types
-from harness.images.references import DOCKER_HUB, ImageReference
+from harness.images.references import DOCKER_HUB, ImageReference, is_digest
 from harness.late import httpx
 from harness.registries.connection import Connection, json_of
+from harness.registries.manifest_shape import entry_for, require_sound, type_of
 from harness.registries.problems import unreachable
 
 _NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
@@ -89,7 +90,7 @@ class RegistryClient(Connection):
     def head(self, reference: ImageReference) -> Descriptor:
         """The descriptor of a tag or digest, by HEAD where the registry supports it."""
         response = self._request("HEAD", reference, "manifests", reference.identifier)
-        digest = response.headers.get("docker-content-digest", "")
+        digest = announced(response)
         media_type = _media_type(response)
         if response.status_code == 200 and digest and media_type in (*media_types.INDEXES, *media_types.MANIFESTS):
             size = int(response.headers.get("content-length") or 0)
@@ -134,8 +135,7 @@ class RegistryClient(Connection):
         response = self._request("GET", reference, "manifests", reference.identifier)
         if response.status_code != 200:
             raise self._refused(response, reference)
-        content = json_of(response)
-        media_type = str(content.get("mediaType") or _media_type(response))
+        content, media_type = self._read_manifest(response, _shown(reference))
         if media_type not in (*media_types.INDEXES, *media_types.MANIFESTS):
             raise RegistryError(
                 f"{self.server} answered with {media_type or 'no media type'} for {_shown(reference)}, "
@@ -144,8 +144,10 @@ class RegistryClient(Connection):
                 status=200,
             )
         digest = f"sha256:{hashlib.sha256(response.content).hexdigest()}"
-        claimed = reference.digest or response.headers.get("docker-content-digest") or digest
-        if claimed.startswith("sha256:") and claimed != digest:
+        claimed = reference.digest or announced(response) or digest
+        if claimed.startswith("sha512:"):
+            digest = f"sha512:{hashlib.sha512(response.content).hexdigest()}"
+        if claimed.startswith(("sha256:", "sha512:")) and claimed != digest:
             raise RegistryError(
                 f"{self.server} sent a manifest with digest {digest} for {_shown(reference)}, but announced {claimed}",
                 "a proxy between this machine and the registry alters content, or the registry's storage is corrupt",
@@ -210,17 +212,26 @@ class RegistryClient(Connection):
             return (_platform(self._config_of(manifest, reference), manifest.descriptor.digest),)
         return tuple(
             _platform(entry["platform"], entry["digest"])
-            for entry in manifest.content.get("manifests", [])
+            for entry in manifest.content.get("manifests") or []
             if (entry.get("platform") or {}).get("os", "unknown") != "unknown"
         )
+
+    def _read_manifest(self, response: httpx.Response, name: str) -> tuple[dict[str, Any], str]:
+        """The content and the media type of a manifest. Raises RegistryError for what nothing can be done by."""
+        content = json_of(response)
+        media_type = type_of(content, _media_type(response))
+        require_sound(content, media_type, f"the manifest that {self.server} has for {name}")
+        return content, media_type
 
     def _for_platform(self, manifest: Manifest, reference: ImageReference, platform: str) -> Manifest:
         if not manifest.descriptor.is_index:
             return manifest
+        below = entry_for(manifest.content, platform)
         there = self.platforms_of(manifest, reference)
-        for one in there:
-            if platform in (str(one), f"{one.os}/{one.architecture}"):
-                return self.manifest(reference.pinned(one.digest))
+        # With its variant, a platform is one that somebody has read of this index.
+        below = next((it.digest for it in there if str(it) == platform), below)
+        if below:
+            return self.manifest(reference.pinned(below))
         raise RegistryError(
             f"{self.server} has {_shown(reference)} for {', '.join(map(str, there)) or 'no platform'}, "
             f"not for {platform}",
@@ -283,6 +294,12 @@ class RegistryClient(Connection):
 
     def _request(self, method: str, reference: ImageReference, kind: str, identifier: str) -> httpx.Response:
         return self._send(method, f"{self.root}/{reference.repository}/{kind}/{identifier}", reference)
+
+
+def announced(response: httpx.Response) -> str:
+    """The digest in the header of an answer; empty where it says none, which the specification leaves to registries."""
+    said = str(response.headers.get("docker-content-digest", ""))
+    return said if is_digest(said) else ""
 
 
 def _media_type(response: httpx.Response) -> str:

@@ -19,7 +19,8 @@ from urllib.parse import urljoin
 from harness.errors import RegistryError
 from harness.images import media_types
 from harness.late import httpx
-from harness.registries.client import RegistryClient
+from harness.registries.client import RegistryClient, announced
+from harness.registries.manifest_shape import require_sound
 from harness.registries.problems import refused_by_ghcr, unreachable
 from harness.registries.refused_logins import expired
 from harness.waiting import pause
@@ -87,6 +88,7 @@ class Transfer(RegistryClient):
             return None
         if response.status_code != 200:
             raise self.answered(response, f"{repository} {identifier}")
+        content, media_type = self._read_manifest(response, f"{repository} {identifier}")
         algorithm = identifier.partition(":")[0] if ":" in identifier else "sha256"
         digest = digest_of(response.content, algorithm)
         if ":" in identifier and digest != identifier:
@@ -95,13 +97,6 @@ class Transfer(RegistryClient):
                 "a proxy between this machine and the registry alters content, or the registry's storage is corrupt",
                 status=200,
             )
-        try:
-            content = json.loads(response.content)
-            media_type = str(content.get("mediaType") or response.headers["content-type"].partition(";")[0].strip())
-        except (ValueError, AttributeError, KeyError) as broken:
-            raise RegistryError(
-                f"{self.server} did not answer with a manifest for {repository} {identifier}", "check name and address"
-            ) from broken
         return RawManifest(digest=digest, media_type=media_type, raw=response.content, content=content)
 
     def digest_at(self, repository: str, identifier: str) -> str:
@@ -115,9 +110,9 @@ class Transfer(RegistryClient):
         if response.status_code != 200:
             refused = push_refused if "push" in self.actions else _pull_refused
             raise refused(self, response, f"{repository} {identifier}")
-        found = response.headers.get("docker-content-digest")
+        found = announced(response)
         if found:
-            return str(found)
+            return found
         manifest = self.raw(repository, identifier)
         return manifest.digest if manifest else ""
 
@@ -195,7 +190,7 @@ class Transfer(RegistryClient):
         response = self._write("PUT", repository, url, content=manifest.raw, media_type=manifest.media_type)
         if response.status_code not in (200, 201):
             raise push_refused(self, response, f"{repository} {identifier}")
-        said = response.headers.get("docker-content-digest", manifest.digest)
+        said = announced(response) or manifest.digest
         if said != manifest.digest:
             raise RegistryError(
                 f"{self.server} accepted {manifest.digest}, but reports digest {said}",
@@ -372,6 +367,7 @@ def as_manifest(raw: bytes) -> RawManifest:
     media_type = (
         content.get("mediaType") or (media_types.INDEXES if "manifests" in content else media_types.MANIFESTS)[0]
     )
+    require_sound(content, "", f"the manifest {digest_of(raw)}")
     return RawManifest(digest=digest_of(raw), media_type=str(media_type), raw=raw, content=content)
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urljoin
 
 from harness.errors import RegistryError
 from harness.images import media_types
+from harness.images.references import is_digest
 from harness.late import httpx
 from harness.registries.client import RegistryClient
 
@@ -108,7 +109,7 @@ def by_api(client: RegistryClient, repository: str, digest: str) -> list[Referre
     response = client.ask("GET", repository, f"referrers/{digest}")
     if response.status_code == 200 and _is_index(response):
         pages = _pages(client, repository, response)
-        return [_referrer(it, "referrers API") for page in pages for it in _content(page).get("manifests") or []]
+        return [_referrer(it, "referrers API") for page in pages for it in _entries(page)]
     # 406 is what Artifactory says to what it does not know (google/go-containerregistry#2026).
     if response.status_code not in (200, 400, 404, 405, 406, 501):
         raise client.answered(response, f"the referrers of {repository}@{digest}")
@@ -125,7 +126,7 @@ def by_tag(client: RegistryClient, repository: str, digest: str) -> Iterator[Ref
     if response.status_code == 200 and f"sha256:{hashlib.sha256(response.content).hexdigest()}" == digest:
         return
     if response.status_code == 200 and _is_index(response):
-        for entry in _content(response).get("manifests") or []:
+        for entry in _entries(response):
             yield _referrer(entry, "referrers tag")
     elif response.status_code not in (200, 404):
         raise client.answered(response, f"{repository}:{fallback_tag(digest)}")
@@ -196,6 +197,12 @@ def _referrer(entry: Mapping[str, Any], way: Way) -> Referrer:
 def _is_index(response: httpx.Response) -> bool:
     said = str(response.headers.get("content-type", "")).partition(";")[0].strip()
     return said in media_types.INDEXES or _content(response).get("mediaType") in media_types.INDEXES
+
+
+def _entries(index: httpx.Response) -> list[dict[str, Any]]:
+    """What an answer lists, by digests: they become parts of addresses."""
+    listed = _content(index).get("manifests") or []
+    return [it for it in listed if isinstance(it, dict) and is_digest(it.get("digest"))]
 
 
 def _content(response: httpx.Response) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def test_an_image_is_asked_for_once() -> None:
 
 def arm_only(request: object) -> Answer:
     """An image that was built on a machine of another kind, as BuildKit pushes it."""
-    own = json.dumps({"mediaType": media_types.MANIFEST, "config": {"digest": DIGEST}, "layers": []})
+    own = json.dumps({"mediaType": media_types.MANIFEST, "config": {"digest": DIGEST, "size": 2}, "layers": []})
     digest = f"sha256:{hashlib.sha256(own.encode()).hexdigest()}"
     listed = [
         {"digest": digest, "platform": {"os": "linux", "architecture": "arm64"}},
