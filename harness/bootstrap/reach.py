@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from harness import process
 from harness.bootstrap.prerequisite import Prerequisite, failure, ok, warning
-from harness.errors import HarnessError, RegistryError
+from harness.errors import CommandError, HarnessError, RegistryError
 from harness.host import clock
 from harness.image_cache.cache import ImageCache
 from harness.images import logins
@@ -78,7 +78,12 @@ def examine(settings: Settings, images: Iterable[str], *, seconds: float = SECON
 def _of_registry(settings: Settings, registry: _Registry, heard: Callable[[str], None]) -> Iterator[Prerequisite]:
     """What is found of one host, as it is found. `heard` gets the server's date. Raises HarnessError."""
     host, mirror = registry.host, settings.mirrors.get(registry.host)
-    login = None if mirror else logins.find(host, settings.logins)
+    login, failed = None, ""
+    try:
+        login = None if mirror else logins.find(host, settings.logins)
+    except CommandError as helper:
+        # As for pulls, which go on without a login.
+        failed = f", since {helper.message}"
     credentials = login.credentials if login else None
     name = f"mirror of {host}" if mirror else f"registry {host}"
     began = time.monotonic()
@@ -86,7 +91,9 @@ def _of_registry(settings: Settings, registry: _Registry, heard: Callable[[str],
         client.ping()
         took = time.monotonic() - began
         proxy = proxy_for(address_of(mirror, host))
-        who = f"as {login.credentials.username or 'somebody'}, by {login.origin}" if login else "without a login"
+        who = (
+            f"as {login.credentials.username or 'somebody'}, by {login.origin}" if login else f"without a login{failed}"
+        )
         who = f"as {mirror.username}, by the mirror map" if mirror and mirror.username else who
         way = f", by the proxy {proxy}" if proxy else ""
         yield ok(name, f"answers in {took:.1f} s{way}; it is asked {who}")

@@ -136,7 +136,14 @@ def _end(
         mirror = mirror.model_copy(update={"ca": ca})
     if given and mirror:
         mirror = mirror.model_copy(update={"username": given.username, "password": given.password})
-    login = given or (None if mirror else logins.credentials(image.registry, wanted.logins))
+    login = given
+    if login is None and mirror is None:
+        # What is public can be read without one; a push says which helper fails.
+        login = (
+            logins.credentials(image.registry, wanted.logins)
+            if push
+            else logins.for_pulls(image.registry, wanted.logins)[0]
+        )
     return Transfer(mirror, image.registry, credentials=login, ca=ca, timeout=_SECONDS, push=push)
 
 

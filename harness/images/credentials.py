@@ -112,7 +112,9 @@ def _from_entry(entry: Mapping[str, Any], file: Path, key: str) -> Credentials |
     encoded = str(entry.get("auth") or "")
     if encoded:
         try:
-            username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+            # As Go's decoder: what `base64` prints for a long token has line ends.
+            joined = encoded.replace("\r", "").replace("\n", "")
+            username, colon, password = base64.b64decode(joined, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             colon = ""
         if not colon:

@@ -27,7 +27,8 @@ def from_file(file: Path, username: str) -> Credentials:
                 f"the token file {file} is accessible to others: its mode is {stat.S_IMODE(mode):04o}",
                 f"chmod 600 {file}, and if others could read it, revoke the token and create another",
             )
-        with file.open() as stream:
+        # Editors of Windows put a byte order mark in front.
+        with file.open(encoding="utf-8-sig") as stream:
             return _login(stream, username, f"the token file {file}")
     except (OSError, UnicodeDecodeError) as unreadable:
         what = unreadable.strerror if isinstance(unreadable, OSError) else "it is not text"

@@ -56,10 +56,10 @@ class Mirror(BaseModel):
     @classmethod
     def _an_address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError(f"{value!r} is not a URL like https://mirror.example.com or http://127.0.0.1:5000")
         if parts.username or parts.password:
             raise ValueError("it contains credentials; use the keys username and password")
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or not _is_plain(value)):
+            raise ValueError(f"{value!r} is not a URL like https://mirror.example.com or http://127.0.0.1:5000")
         return value.rstrip("/")
 
     @field_validator("ca")
@@ -78,6 +78,16 @@ class Mirror(BaseModel):
         if not self.username and not self.password.get_secret_value():
             return None
         return Credentials(username=self.username, password=self.password)
+
+
+def _is_plain(url: str) -> bool:
+    """Whether a path can be put behind it, and its port is one."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        return False
+    return port != 0 and url == url.strip() and not re.search(r"[?#]", url) and not re.search(r"\s", parts.netloc)
 
 
 def _registry_host(value: str) -> str:
@@ -245,7 +255,7 @@ def mirrored(reference: str, mirrors: MirrorMap) -> str:
     mirror = mirrors.mirrors.get(name.registry)
     if mirror is None:
         return ""
-    return f"{named_below(mirror.reachable_url)}/{reference.split('/', 1)[1]}"
+    return f"{named_below(mirror.reachable_url)}/{name.canonical.removeprefix(f'{name.registry}/')}"
 
 
 def named_below(url: str) -> str:

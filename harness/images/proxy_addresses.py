@@ -12,4 +12,5 @@ def with_scheme(proxy: str) -> str:
 def without_login(proxy: str) -> str:
     """The address without its user and password, for messages."""
     scheme, mark, rest = proxy.rpartition("://")
-    return f"{scheme}{mark}{rest.partition('/')[0].rpartition('@')[2]}"
+    # The last @ is before the host: what is special in a password is not always encoded.
+    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('/')[0]}"

@@ -7,16 +7,17 @@ import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urljoin
 
 from harness.errors import RegistryError
 from harness.images import media_types
 from harness.images.references import DOCKER_HUB, ImageReference, is_digest
+from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.connection import Connection, json_of
 from harness.registries.manifest_shape import entry_for, require_sound, type_of
-from harness.registries.problems import unreachable
+from harness.registries.problems import is_registrys, unreachable
 
 _NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
 
@@ -74,7 +75,7 @@ class RegistryClient(Connection):
     def ping(self) -> None:
         """Check that a registry answers; a request to log in counts as an answer."""
         try:
-            response = self._http.get(f"{self.root}/")
+            response = self._http.get(f"{self._base}/")
         except httpx.HTTPError as error:
             raise unreachable(self.server, self.host, error) from error
         challenged = response.status_code == 401 and "www-authenticate" in response.headers
@@ -86,6 +87,32 @@ class RegistryClient(Connection):
                 "look for a captive portal or proxy between this machine and the registry",
                 status=200,
             )
+
+    @property
+    def _base(self) -> str:
+        """Where the API answers that it is there: of a project, whose name follows /v2, the server's own."""
+        before, found, _ = self.root.partition("/v2/")
+        return f"{before}/v2" if found else self.root
+
+    def _is_none(self, response: httpx.Response) -> bool:
+        """Whether a 404 is no registry's: another server's page or text, and its API is not there either."""
+        if is_registrys(response):
+            return False
+        try:
+            self.ping()
+        except RegistryError as refused:
+            return refused.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+        return False
+
+    def _no_registry(self, what: str) -> RegistryError:
+        step = (
+            f'correct the url of [mirrors."{self.host}"] in harness.toml'
+            if self._is_mirror
+            else pull_messages.next_step(pull_messages.NOT_A_REGISTRY, self.host)
+        )
+        return RegistryError(
+            f"{self.server} answered 404 for {what}, and at {self._base}/ there is no registry at all", step
+        )
 
     def head(self, reference: ImageReference) -> Descriptor:
         """The descriptor of a tag or digest, by HEAD where the registry supports it."""
@@ -111,11 +138,15 @@ class RegistryClient(Connection):
         is_manifest = _media_type(response) in (*media_types.INDEXES, *media_types.MANIFESTS)
         if response.status_code == 200 and not is_manifest:
             raise RegistryError(
-                f"{self.server} answered {_shown(reference)} with {_media_type(response) or 'no media type'}, which is "
-                "not that of an image",
+                f"{self._answering(response)} answered {_shown(reference)} with "
+                f"{_media_type(response) or 'no media type'}, which is not that of an image",
                 "check that the address is that of a registry, and look for a proxy between this machine and it",
-                status=200,
+                status=0 if "html" in _media_type(response) else 200,
             )
+        if response.status_code in (401, 403):
+            # The answer to HEAD does not say why, and no registry counts a GET that it refuses.
+            explained = self._request("GET", reference, "manifests", reference.identifier)
+            response = explained if explained.status_code in (401, 403) else response
         if response.status_code == 404:
             # Docker Hub itself is no cache, and the only one that counts.
             hidden = self._hidden_by_404(reference) if self._is_mirror or self.host != DOCKER_HUB else None
@@ -194,11 +225,11 @@ class RegistryClient(Connection):
             response = self._send("GET", url, reference)
             if response.status_code != 200:
                 raise self.answered(response, repository)
-            found.update(json_of(response).get("tags") or [])
+            found.update(_tags(response))
             following = response.links.get("next", {}).get("url")
             if not following:
                 break
-            url = urljoin(url, following)
+            url = self.led_to(url, following)
         return sorted(found)
 
     def ask(self, method: str, repository: str, path: str) -> httpx.Response:
@@ -251,11 +282,17 @@ class RegistryClient(Connection):
         digest = self._config_digest(manifest, reference)
         response = self._request("GET", reference, "blobs", digest)
         if response.status_code != 200:
-            raise self.answered(response, f"{reference.repository}@{digest}")
+            refused = self.answered(response, f"{reference.repository}@{digest}")
+            if refused.status != HTTPStatus.NOT_FOUND:
+                raise refused
+            # The image is there, without a part of it.
+            raise RegistryError(refused.message, refused.next_step, status=HTTPStatus.OK)
         return json_of(response)
 
     def _refused(self, response: httpx.Response, reference: ImageReference) -> RegistryError:
         hint = ""
+        if response.status_code == 404 and self._is_none(response):
+            return self._no_registry(_shown(reference))
         if response.status_code == 404 and reference.tag and not reference.digest:
             hidden = self._hidden_by_404(reference) if self._is_mirror else None
             if hidden is not None:
@@ -272,6 +309,8 @@ class RegistryClient(Connection):
         """
         nobodys = ImageReference(registry=reference.registry, repository=reference.repository, digest=_NO_IMAGE)
         response = self._request("GET", nobodys, "manifests", _NO_IMAGE)
+        if response.status_code == 404 and self._is_none(response):
+            return self._no_registry(_shown(reference))
         if response.status_code not in (401, 403, 429) and response.status_code < 500:
             return None
         behind = self.answered(response, "a digest that no image has")
@@ -285,7 +324,7 @@ class RegistryClient(Connection):
     def _other_tags(self, reference: ImageReference) -> str:
         try:
             response = self._send("GET", f"{self.root}/{reference.repository}/tags/list?n=200", reference)
-            there = sorted(json_of(response).get("tags") or []) if response.status_code == 200 else []
+            there = sorted(_tags(response)) if response.status_code == 200 else []
         except RegistryError:
             # This only embellishes an error that is reported anyway.
             return ""
@@ -294,6 +333,11 @@ class RegistryClient(Connection):
 
     def _request(self, method: str, reference: ImageReference, kind: str, identifier: str) -> httpx.Response:
         return self._send(method, f"{self.root}/{reference.repository}/{kind}/{identifier}", reference)
+
+
+def _tags(response: httpx.Response) -> list[str]:
+    listed = json_of(response).get("tags")
+    return [it for it in listed if isinstance(it, str)] if isinstance(listed, list) else []
 
 
 def announced(response: httpx.Response) -> str:

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
+from harness import causes
 from harness.errors import RegistryError, SettingsError
 from harness.images import media_types
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
+from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.by_proxy import is_direct, unusable
 from harness.registries.problems import answered, retry_after, unreachable
@@ -104,12 +106,31 @@ class Connection:
 
     def answered(self, response: httpx.Response, asked_for: str, hint: str = "", *, server: str = "") -> RegistryError:
         """The error for an unexpected response, with the way out for this login where it is about that."""
-        error = answered(server or self.server, self.host, response, asked_for, hint)
-        if response.status_code not in (401, 403) or self._credentials is None or self._is_mirror:
+        error = answered(server or self._answering(response), self.host, response, asked_for, hint)
+        if error.status not in (401, 403) or self._credentials is None or self._is_mirror:
             return error
         secret = self._credentials.password.get_secret_value()
         step = way_out(self.host, error.message, secret) or error.next_step
         return RegistryError(error.message, step, status=error.status)
+
+    def _answering(self, response: httpx.Response) -> str:
+        """Who gave an answer, for messages: registries lead to other hosts, for content above all."""
+        netloc = response.url.netloc.decode()
+        if not response.history or netloc == response.history[0].url.netloc.decode():
+            return self.server
+        return f"{netloc}, to which {self.server} redirects,"
+
+    def led_to(self, base: str, target: str) -> str:
+        """Where a registry points to, from an address on. Raises RegistryError for what is no address."""
+        try:
+            address = urljoin(base, target)
+            httpx.URL(address)
+        except (ValueError, httpx.InvalidURL) as broken:
+            raise RegistryError(
+                f"{self.server} points to {target[:200]!r}, which is no address: {broken}",
+                pull_messages.next_step(pull_messages.REGISTRY_ANSWER, self.host),
+            ) from broken
+        return address
 
     def _send(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
         for attempt in range(1, self._attempts + 1):
@@ -170,10 +191,16 @@ class Connection:
             known = self._credentials if "basic" in challenges else None
             return known.basic().get_secret_value() if known and known.has_password else ""
         asked = challenges["bearer"]
-        realm = urljoin(self.root, asked.get("realm", ""))
+        realm = self.led_to(self.root, asked.get("realm", ""))
         scope = self._scope_asked(asked.get("scope", ""), scope)
         query = {key: value for key, value in {"service": asked.get("service", ""), "scope": scope}.items() if value}
-        response = self._fetch_token(realm, query)
+        for attempt in range(1, self._attempts + 1):
+            response = self._fetch_token(realm, query)
+            # That it fails, whoever asks for the token tries again.
+            seconds = _pause_before_next(response, attempt) if response.status_code == 429 else None
+            if seconds is None or attempt == self._attempts:
+                break
+            pause(seconds, what=f"{self.server}'s token server to accept requests again")
         if response.status_code != 200:
             raise self.answered(response, scope, server=f"{self.server}'s token server {urlsplit(realm).netloc}")
         answer = json_of(response)
@@ -195,7 +222,8 @@ class Connection:
         try:
             if identity:
                 form = {**query, "grant_type": "refresh_token", "refresh_token": identity, "client_id": "harness"}
-                return self._http.post(realm, data=form)
+                # Where a token server redirects to, a form would be sent as well, with the token in it.
+                return self._http.post(realm, data=form, follow_redirects=False)
             headers = {"Authorization": login.basic().get_secret_value()} if login else {}
             return self._http.get(realm, params=dict(query), headers=headers)
         except httpx.HTTPError as error:
@@ -238,7 +266,8 @@ def address_of(mirror: Mirror | None, host: str) -> str:
         return mirror.reachable_url
     if host == DOCKER_HUB:
         return "https://registry-1.docker.io"
-    return f"{'http' if is_loopback(host.rsplit(':', 1)[0]) else 'https'}://{host}"
+    name = host if host.endswith("]") else host.rsplit(":", 1)[0]
+    return f"{'http' if is_loopback(name) else 'https'}://{host}"
 
 
 def _challenges(refusal: httpx.Response) -> dict[str, dict[str, str]]:
@@ -279,7 +308,14 @@ class _UnusableCA(Exception):
 
 @functools.lru_cache(maxsize=32)
 def _trusting(ca: Path | None, read: tuple[object, ...]) -> ssl.SSLContext:
-    context = httpx.create_ssl_context()
+    try:
+        context = httpx.create_ssl_context()
+    except (OSError, ssl.SSLError) as broken:
+        names = " or ".join(it for it in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(it)) or "its files"
+        raise SettingsError(
+            f"the certificates that this machine is to trust cannot be read from {names}: {broken}",
+            f"have {names} name what is there, in PEM, or unset it",
+        ) from broken
     # As on a node: the system's certificates count too, and the mirror's own CA comes on top.
     context.load_default_certs()
     if ca:
@@ -328,8 +364,8 @@ def json_of(response: httpx.Response) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict):
         raise RegistryError(
-            f"{response.url.host} did not answer with JSON for {response.url.path}: {response.text[:80]!r}",
-            "look for a proxy between this machine and the registry",
-            status=response.status_code,
+            f"{response.url.host} did not answer with JSON for {response.url.path}: "
+            f"{causes.shortened(response.text, 80)!r}",
+            "look for a captive portal or a proxy between this machine and the registry, and check its address",
         )
     return content

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from harness.errors import HarnessError, RegistryError
+from harness.errors import CommandError, HarnessError, RegistryError
 from harness.images import logins
 from harness.images.credentials import Credentials
 from harness.images.logins import TokenFile
@@ -65,7 +65,10 @@ def _of(image: ImageReference, mirror: Mirror | None, rows: Mapping[str, TokenFi
     first = _asked(image, mirror, None)
     if first.state == "there" or mirror:
         return first
-    login = logins.find(image.registry, rows)
+    try:
+        login = logins.find(image.registry, rows)
+    except CommandError as failed:
+        return replace(first, said=f"{first.said or first.state}; no login was tried, since {failed.message}")
     if login is None:
         return first
     # Some registries say 404 to whoever may not see an image.

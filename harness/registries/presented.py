@@ -20,12 +20,13 @@ _SKEW = timedelta(minutes=5)
 
 @dataclass(frozen=True, kw_only=True)
 class Presented:
-    """A certificate's issuer and validity, and by how much the server's clock is ahead of this machine's."""
+    """A certificate's issuer, names and validity, and by how much the server's clock is ahead of this machine's."""
 
     issuer: str
     begins: datetime
     ends: datetime
     ahead: timedelta
+    names: tuple[str, ...] = ()
 
     def why(self) -> str:
         """Why the certificate is not valid here, as far as that tells it; empty where nothing stands out."""
@@ -73,7 +74,17 @@ def presented(url: str, *, proxies: bool = True) -> Presented | None:
         begins=certificate.not_valid_before_utc,
         ends=certificate.not_valid_after_utc,
         ahead=ahead(said),
+        names=_names(certificate),
     )
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    addresses = map(str, named.get_values_for_type(x509.IPAddress))
+    return (*named.get_values_for_type(x509.DNSName), *addresses)
 
 
 def ahead(date: str) -> timedelta:

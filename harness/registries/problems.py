@@ -21,6 +21,29 @@ from harness.registries.by_proxy import proxy_for
 from harness.registries.presented import ahead, presented
 
 _GRANT = "package settings, Manage Actions access: add the repository with the role Write"
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+# Addresses of content as clusters/pull-messages.toml tells them apart.
+_BLOB = f"https://registry/v2/image/blobs/sha256:{'0' * 64}"
+_STORAGE = f"https://storage/sha256/{'0' * 64}/data"
+# Go, net/http/server.go; nginx, ngx_http_special_response.c; Apache, modules/ssl/ssl_engine_kernel.c
+_TO_TLS = re.compile(
+    r"HTTP request (was sent )?to (an )?(HTTPS|SSL-enabled) (server|port)|speaking plain HTTP to an SSL", re.I
+)
+_LONGEST = 600
+"""Characters of what a registry says of one error."""
+_LONGEST_WAIT = 10
+"""Digits of a number of seconds that means something."""
+# OpenSSL's reasons where the other side does not speak TLS at all.
+_NO_TLS = (
+    "WRONG_VERSION_NUMBER",
+    "HTTP_REQUEST",
+    "HTTPS_PROXY_REQUEST",
+    "RECORD_LAYER_FAILURE",
+    "PACKET_LENGTH",
+    "UNKNOWN_PROTOCOL",
+)
+# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h).
+_OF_ANOTHER_NAME = (62, 64)
 _STRANGER = (
     "the package exists, and this repository or account may not write to it, as after a first push by hand: "
     f"{_GRANT}; or push with a token of somebody who has that role"
@@ -58,15 +81,57 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     """
     status = response.status_code
     said = _said(response)
-    step = pull_messages.of_status(status, host).next_step
+    step = _step(response, host, said)
     seconds = retry_after(response)
-    if status == HTTPStatus.TOO_MANY_REQUESTS and seconds is not None:
+    if status in _BUSY and seconds is not None:
         step = f"wait {seconds:.0f} s; {step}"
+    page = " with a web page" if is_page(response) else ""
+    # What a storage refuses is about an address that the registry signed, and not about the login or the image.
+    about = 0 if _is_of_storage(response) and status in (401, 403) else status
     return RegistryError(
-        f"{server} answered {status} for {asked_for}" + (f": {said}" if said else ""),
+        f"{server} answered {status}{page} for {asked_for}" + (f": {said}" if said else ""),
         f"{hint}; {step}" if hint else step,
-        status=status,
+        status=about,
     )
+
+
+def is_page(response: httpx.Response) -> bool:
+    """Whether an answer is a web page, which no registry sends: a proxy's, a portal's, or another server's."""
+    return "html" in response.headers.get("content-type", "") and response.request.method != "HEAD"
+
+
+def is_registrys(response: httpx.Response) -> bool:
+    """Whether a refusal can be a registry's: it has errors in JSON, or says nothing."""
+    try:
+        return not response.content.strip() or isinstance(json.loads(response.content), dict)
+    except ValueError:
+        return False
+
+
+def _step(response: httpx.Response, host: str, said: str) -> str:
+    status = response.status_code
+    if status == HTTPStatus.BAD_REQUEST and _TO_TLS.search(said):
+        return pull_messages.next_step(pull_messages.PLAIN_HTTP, host)
+    if is_page(response) and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return pull_messages.next_step(pull_messages.NOT_A_REGISTRY, host)
+    if "/blobs/" not in _first_path(response):
+        meant = pull_messages.of_status(status, host)
+        # What no node can be told, such as 204, is odd all the same.
+        return meant.next_step if meant.is_recognised else pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host)
+    address = _STORAGE if _is_of_storage(response) else _BLOB
+    told = f"unexpected status from GET request to {address}: {status}"
+    return pull_messages.read(told, image=f"{host}/image").next_step
+
+
+def _first_path(response: httpx.Response) -> str:
+    return (response.history or [response])[0].url.path
+
+
+def _is_of_storage(response: httpx.Response) -> bool:
+    """Whether another host answered, to which a registry led for content."""
+    if not response.history or "/blobs/" not in _first_path(response):
+        return False
+    return response.url.netloc != response.history[0].url.netloc
 
 
 def retry_after(response: httpx.Response) -> float | None:
@@ -76,6 +141,8 @@ def retry_after(response: httpx.Response) -> float | None:
     """
     asked = response.headers.get("retry-after", "")
     if asked.isdecimal():
+        if len(asked) > _LONGEST_WAIT:
+            return None
         return float(asked)
     seconds = (ahead(asked) - ahead(response.headers.get("date", ""))).total_seconds()
     return seconds if ahead(asked) and seconds > 0 else None
@@ -93,9 +160,10 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     if isinstance(tls, ssl.SSLCertVerificationError):
         return _untrusted(blamed, host, url, tls)
     if tls is not None:
+        return RegistryError(f"{blamed} failed the TLS handshake: {tls.reason or tls}", _after_handshake(tls, host))
+    if isinstance(error, httpx.TooManyRedirects):
         return RegistryError(
-            f"{blamed} failed the TLS handshake: {tls.reason or tls}",
-            pull_messages.next_step(pull_messages.PLAIN_HTTP, host),
+            f"{blamed} redirects without end", pull_messages.next_step(pull_messages.NOT_A_REGISTRY, host)
         )
     proxy = proxy_for(url)
     if isinstance(error, httpx.ProxyError) or (proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)):
@@ -122,9 +190,30 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     )
 
 
+def _after_handshake(tls: ssl.SSLError, host: str) -> str:
+    reason = tls.reason or ""
+    if any(it in reason for it in _NO_TLS):
+        return pull_messages.next_step(pull_messages.PLAIN_HTTP, host)
+    if "CERTIFICATE_REQUIRED" in reason:
+        return (
+            "it takes clients with a certificate of their own alone, which neither this nor the nodes have: ask who "
+            "runs it for an address without, or use a mirror (harness.toml)"
+        )
+    if "EOF" in reason or not reason:
+        return pull_messages.next_step(pull_messages.CONNECTION_LOST, host)
+    return f"{pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host)}; the two have no version of TLS in common"
+
+
 def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationError) -> RegistryError:
     seen = presented(url, proxies=bool(proxy_for(url)))
     why = f"; {seen.why()}" if seen else ""
+    if tls.verify_code in _OF_ANOTHER_NAME:
+        name = urlsplit(url).hostname or host
+        named = f" It names {', '.join(seen.names[:5])}." if seen and seen.names else ""
+        return RegistryError(
+            f"the certificate of {blamed} is not trusted: {tls.verify_message.rstrip('.')}.{named}",
+            f"ask the server by a name that its certificate has, or have it issued for {name}",
+        )
     if seen and seen.is_the_clock:
         step = f"set this machine's clock ({clock.how_to_set()})"
     elif seen and not seen.expired:
@@ -164,8 +253,9 @@ def _said(response: httpx.Response) -> str:
         return ""
     try:
         errors = json.loads(response.content)["errors"]
-        lines = [f"{it['code']} {it.get('message') or ''}".strip() for it in errors]
-    except (ValueError, KeyError, TypeError):
+        named = [f"{it.get('code') or ''} {it.get('message') or ''}" for it in errors]
+        lines = [causes.shortened(it, _LONGEST) for it in named]
+    except (ValueError, KeyError, TypeError, AttributeError):
         text = re.sub(r"<[^>]*>", " ", response.text)
         lines = [causes.shortened(text, 200)]
     return "; ".join(line for line in lines if line)

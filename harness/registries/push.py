@@ -12,17 +12,18 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urljoin
 
 from harness.errors import RegistryError
 from harness.images import media_types
 from harness.late import httpx
 from harness.registries.client import RegistryClient, announced
 from harness.registries.manifest_shape import require_sound
-from harness.registries.problems import refused_by_ghcr, unreachable
+from harness.registries.problems import is_page, refused_by_ghcr, unreachable
 from harness.registries.refused_logins import expired
+from harness.registries.refused_pushes import refused_push
 from harness.waiting import pause
 
 _CHUNK = 1 << 20
@@ -137,6 +138,9 @@ class Transfer(RegistryClient):
                     self._fetch(repository, digest, file, start)
                 except RegistryError as error:
                     left = self._attempts if file.stat().st_size > start else left - 1
+                    if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                        # Some do not give parts: from the beginning, then.
+                        file.write_bytes(b"")
                     if error.status in (401, 403, 404) or left <= 0 or self.ended.is_set():
                         raise
                     self._rest(self._attempts - left, "to resume a blob")
@@ -243,7 +247,7 @@ class Transfer(RegistryClient):
         begun = self._write("POST", repository, f"{self.address(repository)}/blobs/uploads/", content=b"")
         if begun.status_code != 202 or "location" not in begun.headers:
             raise push_refused(self, begun, f"the start of an upload to {repository}")
-        location = httpx.URL(urljoin(str(begun.url), begun.headers["location"]))
+        location = httpx.URL(self.led_to(str(begun.url), begun.headers["location"]))
         put = location.copy_merge_params({"digest": digest})
         response = self._write("PUT", repository, str(put), content=file)
         if response.status_code not in (201, 204):
@@ -350,8 +354,11 @@ def push_refused(client: RegistryClient, response: httpx.Response, what: str) ->
     """The error for a refused push: the token needs other rights than for a pull."""
     error = client.answered(response, what)
     step = error.next_step
-    if response.status_code in (401, 403):
+    if response.status_code in (401, 403) and not is_page(response):
         step = refused_by_ghcr(error.message) or expired(client.host, error.message) or _NO_RIGHT
+    known = refused_push(response.status_code, error.message)
+    if known:
+        step = known
     elif response.status_code == 404:
         # Of what is not there, a push asks for nothing but the place to push to.
         step = (

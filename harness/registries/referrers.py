@@ -13,7 +13,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urljoin
 
 from harness.errors import RegistryError
 from harness.images import media_types
@@ -145,7 +144,7 @@ def _pages(client: RegistryClient, repository: str, first: httpx.Response) -> It
         following = page.links.get("next", {}).get("url")
         if not following:
             return
-        address = urljoin(str(page.url), following)
+        address = client.led_to(str(page.url), following)
         if not address.startswith(base):
             raise RegistryError(
                 f"{client.server} continues its list of referrers at {address}, outside {base}",

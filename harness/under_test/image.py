@@ -131,7 +131,7 @@ def _copied(image: GivenImage, reference: str, settings: Settings, say: Callable
 
 def _client(image: ImageReference, settings: Settings) -> Transfer:
     mirror = settings.mirrors.get(image.registry)
-    login = None if mirror else logins.credentials(image.registry, settings.logins)
+    login = None if mirror else logins.for_pulls(image.registry, settings.logins)[0]
     return Transfer(mirror, image.registry, credentials=login, timeout=_ASK_SECONDS, attempts=1)
 
 

@@ -33,9 +33,12 @@ def test_an_image_is_missing_only_where_the_registry_behind_a_cache_can_be_asked
     assert ("which proves nothing" in seen.message) == (behind != 404)
 
 
+CONFIG = {"digest": f"sha256:{'ab' * 32}", "size": 2}
+
+
 @pytest.mark.parametrize(("refusal", "private"), [(401, True), (403, True), (404, True), (429, False)])
 def test_the_login_of_the_settings_sees_what_nobody_else_may(tmp_path: Path, refusal: int, private: bool) -> None:
-    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": "sha256:" + "ab" * 32}, "layers": []}
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": CONFIG, "layers": []}
 
     def answer(request: Request) -> Answer:
         if request.path.startswith("/token"):

@@ -18,6 +18,7 @@ from registry_fakes import Answer, answering
 
 from harness.errors import RegistryError
 from harness.images.mirrors import Mirror
+from harness.images.proxy_addresses import without_login
 from harness.images.references import ImageReference
 from harness.registries.by_proxy import proxy_for
 from harness.registries.client import RegistryClient
@@ -105,6 +106,19 @@ def test_a_proxy_that_does_not_answer_is_named_without_its_password(monkeypatch:
     assert error.message.startswith("the proxy http://127.0.0.1:1, by which this machine reaches registry.invalid, did")
     assert "hidden" not in str(error)
     assert "allows registry.invalid" in error.next_step
+
+
+@pytest.mark.parametrize("password", ["pa/ss", "p@ss", "p@s/s"])
+def test_a_password_that_is_not_encoded_is_not_told(password: str) -> None:
+    assert without_login(f"http://robot:{password}@proxy.example.com:3128/") == "http://proxy.example.com:3128"
+
+
+def test_a_certificate_for_another_name_is_told_with_its_names(tmp_path: Path) -> None:
+    made = certificates.make(tmp_path, ["ghcr.io"], ["127.0.0.2"])
+    with tls_server(tmp_path, made.good, date=datetime.now(UTC)) as url:
+        error = refusal("ghcr.io", Mirror(url=url, ca=made.ca))
+    assert "is not valid for '127.0.0.1'. It names ghcr.io, localhost, 127.0.0.2." in error.message
+    assert error.next_step == "ask the server by a name that its certificate has, or have it issued for 127.0.0.1"
 
 
 def test_no_proxy_is_asked_for_what_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,15 @@ def test_an_auth_that_is_no_user_and_password_is_refused(tmp_path: Path, wrong: 
         from_docker_config("ghcr.io", config(tmp_path, {"auths": {"ghcr.io": {"auth": wrong}}}))
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_auth_may_have_line_ends_as_base64_prints_them(tmp_path: Path, end: str) -> None:
+    encoded = base64.b64encode(b"me:" + b"t0ken" * 40).decode()
+    lines = end.join((encoded[:76], encoded[76:], ""))
+    found = from_docker_config("ghcr.io", config(tmp_path, {"auths": {"ghcr.io": {"auth": lines}}}))
+    assert found is not None
+    assert (found.username, found.password.get_secret_value()) == ("me", "t0ken" * 40)
+
+
 def helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """A credential helper of our own: real ones need a desktop's keychain."""
     program = folder / "docker-credential-test"

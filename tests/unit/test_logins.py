@@ -66,6 +66,12 @@ def test_a_token_file_is_its_owners_alone(tmp_path: Path) -> None:
         found(ghcr_io=TokenFile(token_file=file))
 
 
+def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = write_secret(tmp_path / "pat", "")
+    file.write_bytes(b"\xef\xbb\xbfghp_in-a-file\r\n")
+    assert found(ghcr_io=TokenFile(token_file=file)) == ("token", "ghp_in-a-file", str(file))
+
+
 def test_harness_toml_has_rows_for_logins(tmp_path: Path) -> None:
     file = tmp_path / "harness.toml"
     file.write_text('[logins."ghcr.io"]\nusername = "me"\ntoken_file = "~/pat"\n')

@@ -146,6 +146,16 @@ def test_the_engine_pulls_by_the_mirrors_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reference", "name"),
+    [("kindest/node:v1.34.4", "kindest/node:v1.34.4"), ("registry:3", "library/registry:3")],
+)
+def test_a_short_name_is_whole_in_the_mirror(reference: str, name: str) -> None:
+    mirrors = MirrorMap(mirrors={"docker.io": Mirror(url="http://127.0.0.1:5000")})
+
+    assert mirrored(reference, mirrors) == f"127.0.0.1:5000/{name}"
+
+
+@pytest.mark.parametrize(
     ("url", "name"),
     [
         ("https://mirror.example.com/v2", "mirror.example.com/k3d-io/k3d-tools:5.8.3"),
@@ -189,10 +199,31 @@ def test_the_api_begins_where_containerd_looks_for_it(tmp_path: Path, url: str, 
     assert written.get("override_path", False) == (not root.endswith("/v2"))
 
 
-@pytest.mark.parametrize("url", ["mirror.example.com", "ftp://x", "https://", "https://me:s3cret@mirror.example.com"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mirror.example.com",
+        "ftp://x",
+        "https://",
+        "https://me:s3cret@mirror.example.com",
+        "https://mirror.example.com:port",
+        "https://mirror.example.com:99999",
+        "https://mirror.example.com:0",
+        " https://mirror.example.com",
+        "https://mirror.example.com ",
+        "https://mirror.example.com/?project=ghcr",
+        "https://mirror.example.com/#ghcr",
+        "https://[fd00::5",
+    ],
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ValidationError):
         Mirror(url=url)
+
+
+@pytest.mark.parametrize("url", ["https://[fd00::5]:5000", "HTTPS://mirror.example.com", "http://mirror_1:5000/v2/a"])
+def test_what_is_an_address_is_taken(url: str) -> None:
+    assert Mirror(url=url).url == url
 
 
 @pytest.mark.parametrize("host", ["", "https://ghcr.io", "ghcr.io/kubeflow", "index.docker.io", "_default"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands.registry_ends import _end
-from harness.errors import SettingsError
+from harness.errors import CommandError, SettingsError
 from harness.images.references import ImageReference
 from harness.registries import connection
 from harness.registries.front.certificates import authority
@@ -45,6 +45,23 @@ def test_a_registry_of_this_machine_with_a_ca_speaks_tls(ca: Path) -> None:
 
     with _end(Settings(), image, None, push=True, ca=ca) as end:
         assert end.root == "https://127.0.0.1:5443/v2"
+
+
+def test_a_helper_that_fails_keeps_nobody_from_reading_what_is_public(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "docker-credential-elsewhere"
+    program.write_text("#!/bin/sh\necho 'can only be used with another registry'; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text('{"credsStore": "elsewhere"}')
+    image = ImageReference.parse("registry.example.com/a/b:1")
+
+    with _end(Settings(), image, None, push=False) as source:
+        assert not source.has_login
+    with pytest.raises(CommandError, match="can only be used with another registry"):
+        _end(Settings(), image, None, push=True)
 
 
 def test_clients_share_what_they_trust_until_a_file_changes(

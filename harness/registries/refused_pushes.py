@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way out of a refused push that is about neither the login nor the network, by what the registry says.
+
+The words are those of Amazon ECR (TAG_INVALID), Harbor (src/server/middleware: immutable and quota, and
+src/controller/proxy), Azure (aka.ms/acr/firewall), Nexus (groups), and of web servers that stand in front.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+_TAG = "choose another tag: the repository lets no tag that is there be written again, with --replace neither"
+_QUOTA = "have who runs the registry raise the quota of the project, or delete what it no longer needs"
+_ONLY_READ = (
+    "push to a repository of the registry's own: this one is a cache of another registry, or a group of repositories, "
+    "which takes no pushes"
+)
+_FIREWALL = "have who runs the registry let this machine's address through its firewall, or push from another one"
+_TOO_LARGE = (
+    "have what stands in front of the registry take larger bodies (nginx: client_max_body_size 0; an ingress: "
+    "nginx.ingress.kubernetes.io/proxy-body-size), or push to the registry itself"
+)
+_SAID = {
+    r"immutable": _TAG,
+    r"quota|exceed the configured upper limit": _QUOTA,
+    r"to a proxy project|deploying to groups": _ONLY_READ,
+    r"client with ip .* is not allowed access": _FIREWALL,
+}
+
+
+def refused_push(status: int, said: str) -> str:
+    """What to do about a push that is refused so; empty where nothing particular is known."""
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return _TOO_LARGE
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:
+        return _QUOTA
+    if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ""
+    return next((step for words, step in _SAID.items() if re.search(words, said, re.I)), "")
