@@ -16,6 +16,8 @@ from harness.bootstrap import reach
 from harness.bootstrap.prerequisite import Prerequisite, Status
 from harness.image_cache.cache import CachedImage, ImageCache
 from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
+from harness.registries import presence
 from harness.settings import Settings
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -107,6 +109,31 @@ def test_what_does_not_work_says_why_and_what_to_do(
     registry.status = 404
     missing = look()["image docker.io/acme/app:1"]
     assert (missing.status, "answered 404" in missing.found) == (Status.WARNING, True)
+
+
+def test_a_credential_helper_that_fails_is_told_and_the_registry_looked_at(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "docker-credential-elsewhere"
+    program.write_text("#!/bin/sh\necho 'can only be used with another registry'; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text('{"credsStore": "elsewhere"}')
+    monkeypatch.setattr(reach, "PUBLIC_HOSTS", (server.address,))
+    settings = Settings(cache_dir=tmp_path)
+
+    found = {it.name: it for it in reach.examine(settings, [f"{server.address}/acme/app:1"])}
+    registry = found[f"registry {server.address}"]
+    assert registry.status is Status.OK
+    assert "without a login, since docker-credential-elsewhere could not return the credentials" in registry.found
+    assert found[f"image {server.address}/acme/app:1"].status is Status.OK
+
+    with answering(lambda request: Answer(404)) as empty:
+        image = ImageReference.parse(f"{empty.address}/acme/missing:1")
+        seen = presence.look([image], settings)[image.canonical]
+    assert seen.state == "missing"
+    assert "no login was tried, since docker-credential-elsewhere" in seen.said
 
 
 def test_a_host_that_keeps_silent_is_told_in_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
