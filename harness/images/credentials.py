@@ -25,6 +25,9 @@ _HELPER_SECONDS = 20.0
 # Docker Hub's credentials are filed under the address of its first API (docker/cli, config/types and registry/config).
 _HUB_KEY = "https://index.docker.io/v1/"
 
+# What Docker Desktop keeps of a login in a browser, for itself, beside the login (docker/cli, internal/oauth/manager).
+_DESKTOPS = ("/access-token", "/refresh-token")
+
 
 class Credentials(BaseModel):
     """A user name and password, or the identity token that some registries hand out instead."""
@@ -64,7 +67,7 @@ def from_docker_config(host: str, folder: Path | None = None) -> Credentials | N
         config = json.loads(file.read_text())
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as broken:
+    except (ValueError, OSError, RecursionError) as broken:
         # The text is not quoted: it may hold a secret.
         raise SettingsError(f"{file} cannot be read as JSON: {type(broken).__name__}", "log in again") from broken
     if not isinstance(config, dict):
@@ -76,7 +79,9 @@ def from_docker_config(host: str, folder: Path | None = None) -> Credentials | N
         if found:
             return found
     entries = {
-        key: it for key, it in _mapping(config, "auths").items() if _host_of(key) == host and isinstance(it, dict)
+        key: it
+        for key, it in _mapping(config, "auths").items()
+        if _host_of(key) == host and isinstance(it, dict) and not key.endswith(_DESKTOPS)
     }
     # As docker (cli/config/credentials/file_store.go): the host itself before what merely begins with it, such as
     # `ghcr.io/team`, by which podman keeps the logins of namespaces.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import urllib.request
 from urllib.parse import urlsplit
 
@@ -13,13 +14,14 @@ from harness.images.references import is_loopback
 _SPOKEN = ("http", "https", "socks5", "socks5h")
 
 
-def is_direct(host: str) -> bool:
+def is_direct(host: str, port: int | None = None) -> bool:
     """Whether a host is asked without a proxy, whatever proxies there are.
 
-    An address is so, too, if a range in NO_PROXY has it, as for Helm, nodes and other programs in Go
-    (golang.org/x/net/http/httpproxy); httpx and urllib know no ranges. A name is not looked up for that.
+    So is, too, what NO_PROXY has as `*.example.com`, with its port, or as an address in a range: as for Helm, nodes and
+    other programs in Go (golang.org/x/net/http/httpproxy). httpx and urllib know none of these. A name is not looked up
+    for that.
     """
-    if not host or is_loopback(host) or urllib.request.proxy_bypass(host):
+    if not host or is_loopback(host) or urllib.request.proxy_bypass(host) or _is_named(host, port):
         return True
     try:
         address = ipaddress.ip_address(host.strip("[]"))
@@ -28,12 +30,18 @@ def is_direct(host: str) -> bool:
     return any(address in it for it in _ranges())
 
 
+def is_direct_for(url: str) -> bool:
+    """The same for an address."""
+    parts = urlsplit(url)
+    return is_direct(parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme))
+
+
 def proxy_for(url: str) -> str:
     """The proxy of the environment for an address, without its login; empty without one."""
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
     found = proxies.get(parts.scheme) or proxies.get("all") or ""
-    return "" if not found or is_direct(parts.hostname or "") else without_login(with_scheme(found))
+    return "" if not found or is_direct_for(url) else without_login(with_scheme(found))
 
 
 def unusable() -> str:
@@ -49,12 +57,30 @@ def unusable() -> str:
 
 
 def _is_usable(proxy: str) -> bool:
-    parts = urlsplit(with_scheme(proxy))
     try:
-        return parts.scheme in _SPOKEN and bool(parts.hostname) and parts.port != 0
+        parts = urlsplit(with_scheme(proxy))
+        return not re.search(r"\s", proxy) and parts.scheme in _SPOKEN and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        # A port that is none
+        # An address or a port that is none
         return False
+
+
+def _is_named(host: str, port: int | None) -> bool:
+    for it in _exceptions():
+        name, _, number = it.rpartition(":") if it.count(":") == 1 or "]:" in it else (it, "", "")
+        if number not in ("", str(port)):
+            continue
+        # With a dot in front, the name itself is not meant.
+        below = name.startswith(("*.", "."))
+        bare = name.strip("[]").removeprefix("*").removeprefix(".")
+        if bare and (host.endswith(f".{bare}") or (host == bare and not below)):
+            return True
+    return False
+
+
+def _exceptions() -> list[str]:
+    listed = urllib.request.getproxies_environment().get("no", "").split(",")
+    return [it.strip().lower() for it in listed if it.strip() and "/" not in it]
 
 
 def _ranges() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

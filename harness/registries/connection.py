@@ -23,7 +23,7 @@ from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.kube import pull_messages
 from harness.late import httpx
-from harness.registries.by_proxy import is_direct, unusable
+from harness.registries.by_proxy import is_direct_for, unusable
 from harness.registries.problems import answered, retry_after, unreachable
 from harness.registries.refused_logins import way_out
 from harness.waiting import pause
@@ -66,7 +66,7 @@ class Connection:
         self._lock = threading.Lock()
         self._authorizations: dict[str, str] = {}
         # A proxy of the environment has no say about addresses of this machine, and of NO_PROXY's ranges.
-        proxied = not is_direct(urlsplit(self.root).hostname or "")
+        proxied = not is_direct_for(self.root)
         if proxied and (proxy := unusable()):
             raise RegistryError(
                 f"{self.server} cannot be asked while the environment has the proxy {proxy}",
@@ -109,6 +109,12 @@ class Connection:
         error = answered(server or self._answering(response), self.host, response, asked_for, hint)
         if error.status not in (401, 403) or self._credentials is None or self._is_mirror:
             return error
+        if error.status == 401 and not self._credentials.has_password and "bearer" not in _challenges(response):
+            step = (
+                f"the login for {self.host} is an identity token, which a registry without a token server cannot take: "
+                f"docker login {self.host} with a user and a password or token"
+            )
+            return RegistryError(error.message, step, status=error.status)
         secret = self._credentials.password.get_secret_value()
         step = way_out(self.host, error.message, secret) or error.next_step
         return RegistryError(error.message, step, status=error.status)
@@ -205,7 +211,8 @@ class Connection:
             raise self.answered(response, scope, server=f"{self.server}'s token server {urlsplit(realm).netloc}")
         answer = json_of(response)
         token = answer.get("token") or answer.get("access_token")
-        return f"Bearer {token}" if token else ""
+        # It becomes a header, and what is none there is no token.
+        return f"Bearer {token}" if isinstance(token, str) and token.isascii() and token.isprintable() else ""
 
     def _scope_asked(self, challenge: str, scope: str) -> str:
         """The scope to ask for: a mirror may have the repository below a project, whose name only it knows."""
@@ -360,7 +367,7 @@ def json_of(response: httpx.Response) -> dict[str, Any]:
     """The JSON object that a registry answered with. Raises RegistryError."""
     try:
         content = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise RegistryError(

@@ -104,7 +104,7 @@ def is_registrys(response: httpx.Response) -> bool:
     """Whether a refusal can be a registry's: it has errors in JSON, or says nothing."""
     try:
         return not response.content.strip() or isinstance(json.loads(response.content), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -164,6 +164,11 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     if isinstance(error, httpx.TooManyRedirects):
         return RegistryError(
             f"{blamed} redirects without end", pull_messages.next_step(pull_messages.NOT_A_REGISTRY, host)
+        )
+    if isinstance(error, httpx.DecodingError | httpx.UnsupportedProtocol):
+        return RegistryError(
+            f"{blamed} cannot be understood: {_words(error)}",
+            pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host),
         )
     proxy = proxy_for(url)
     if isinstance(error, httpx.ProxyError) or (proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)):
@@ -255,7 +260,7 @@ def _said(response: httpx.Response) -> str:
         errors = json.loads(response.content)["errors"]
         named = [f"{it.get('code') or ''} {it.get('message') or ''}" for it in errors]
         lines = [causes.shortened(it, _LONGEST) for it in named]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         text = re.sub(r"<[^>]*>", " ", response.text)
         lines = [causes.shortened(text, 200)]
     return "; ".join(line for line in lines if line)

@@ -207,6 +207,6 @@ def _entries(index: httpx.Response) -> list[dict[str, Any]]:
 def _content(response: httpx.Response) -> dict[str, Any]:
     try:
         content = json.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     return content if isinstance(content, dict) else {}

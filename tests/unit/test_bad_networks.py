@@ -140,6 +140,33 @@ def test_a_range_of_addresses_needs_no_proxy_as_for_programs_in_go(monkeypatch: 
     assert proxy_for("https://ten.example.com/v2/") == "http://127.0.0.1:1"
 
 
+@pytest.mark.parametrize(
+    ("exception", "direct"),
+    [
+        ("*.example.com", True),
+        (".example.com", True),
+        ("registry.example.com:5000", True),
+        ("registry.example.com:443", False),
+        ("*.registry.example.com", False),
+        ("gistry.example.com", False),
+        ("fd00::5", False),
+    ],
+)
+def test_what_needs_no_proxy_is_written_as_for_programs_in_go(
+    exception: str, direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", f"other.example.org, {exception}")
+    assert (proxy_for("https://registry.example.com:5000/v2/") == "") is direct
+
+
+@pytest.mark.parametrize("proxy", ["http://[::1", " http://127.0.0.1:1", "http://127.0.0.1:port"])
+def test_a_proxy_that_is_no_address_is_told(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(RegistryError, match=r"ghcr\.io cannot be asked while the environment has the proxy"):
+        RegistryClient(None, "ghcr.io")
+
+
 def test_a_registry_in_such_a_range_is_asked_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     # 192.0.2.0/24 is nobody's, so that only the proxy's name can be in what is said.
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")

@@ -53,7 +53,7 @@ def test_no_login_is_no_error(tmp_path: Path) -> None:
     assert from_docker_config("ghcr.io", config(tmp_path, {"auths": {"notghcr.io": auth()}})) is None
 
 
-@pytest.mark.parametrize("content", ['{"auths": {"ghcr.io": {"auth": "c2VjcmV0"', '"text"', ""])
+@pytest.mark.parametrize("content", ['{"auths": {"ghcr.io": {"auth": "c2VjcmV0"', '"text"', "", "[" * 200_000])
 def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
     with pytest.raises(SettingsError, match=r"config\.json") as raised:
         from_docker_config("ghcr.io", config(tmp_path, content))
@@ -74,6 +74,12 @@ def test_an_auth_may_have_line_ends_as_base64_prints_them(tmp_path: Path, end: s
     found = from_docker_config("ghcr.io", config(tmp_path, {"auths": {"ghcr.io": {"auth": lines}}}))
     assert found is not None
     assert (found.username, found.password.get_secret_value()) == ("me", "t0ken" * 40)
+
+
+def test_what_docker_desktop_keeps_for_itself_is_no_login(tmp_path: Path) -> None:
+    kept = {"auth": base64.b64encode(b"me:of-the-desktop").decode()}
+    auths = {f"https://index.docker.io/v1/{name}": kept for name in ("access-token", "refresh-token")}
+    assert from_docker_config("docker.io", config(tmp_path, {"auths": auths})) is None
 
 
 def helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:

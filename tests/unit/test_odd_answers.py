@@ -309,3 +309,37 @@ def test_certificates_of_the_environment_that_cannot_be_read_are_told(
 )
 def test_a_registry_on_this_machine_speaks_http(host: str, scheme: str) -> None:
     assert connection.address_of(None, host) == f"{scheme}://{host}"
+
+
+DEEP = "[" * 200_000
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_json_without_end_is_none(status: int) -> None:
+    assert isinstance(asked(lambda request: Answer(status, DEEP)), RegistryError)
+
+
+@pytest.mark.parametrize("token", ["a\nb", "ü", {"a": 1}, ""])
+def test_what_can_be_no_header_is_no_token(token: object) -> None:
+    def answer(request: Request) -> Answer:
+        return Answer(200, json.dumps({"token": token})) if "/token" in request.path else challenged("/token")
+
+    assert asked(answer).status == 401
+
+
+def test_an_identity_token_is_worth_nothing_without_a_token_server() -> None:
+    error = asked(
+        lambda request: Answer(401, headers={"WWW-Authenticate": 'Basic realm="it"'}),
+        login=Credentials(identity_token=SecretStr("identity")),
+    )
+    assert "is an identity token, which a registry without a token server cannot take" in error.next_step
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(200, "plain text", {"Content-Encoding": "gzip"}), Answer(302, headers={"Location": "ftp://host/a"})],
+)
+def test_what_cannot_be_understood_is_the_registrys(answer: Answer) -> None:
+    error = asked(lambda request: answer, lambda client, image: client.manifest(image))
+    assert "cannot be understood: " in error.message
+    assert error.next_step.startswith("ask who runs")
