@@ -214,7 +214,13 @@ def _by_manifest(manifest: Manifest, tool: Tool | None) -> Deployment:
     name, home = manifest.name or named.name, manifest.home or named.home
     named = replace(named, name=name if is_known(name) else "RELEASE", home=home if is_known(home) else "NAMESPACE")
     if tool in (None, manifest.tool):
-        named = replace(named, file=manifest.file, resource=manifest.resource, renders_crds=manifest.renders_crds)
+        named = replace(
+            named,
+            file=manifest.file,
+            resource=manifest.resource,
+            renders_crds=manifest.renders_crds,
+            vendored=manifest.vendored,
+        )
     return site.brought_by(named, manifest.installer) if manifest.installer else named
 
 

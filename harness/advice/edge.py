@@ -142,13 +142,15 @@ def _judged(answer: Answer, looked: Looked) -> Answer:
 def _with_own_steps(basis: Basis, found: Advice, plan: Plan | None, looked: Looked) -> Advice:
     """An answer that rests on runs here: the steps are the commands that were run, after those that values ask for.
 
+    Where the tool, the release or its values are the user's own, they are these commands in the user's words.
+
     Of releases that no run can take the answer stays open; what is known to be needed is said all the same.
     """
     if plan and basis.cannot:
         return found.model_copy(update={"steps": (*_before_rows(basis, found), *_planned(plan, "apply", looked))})
     if found.answer not in (Answer.SAFE, Answer.WITH_STEPS) or plan is None:
         return found
-    if plan.deployment.tool == "helm":
+    if not plan.is_own:
         own = tuple(Sentence(text=it, origin="seen") for it in looked.steps)
         return found.model_copy(update={"steps": (*own, *found.steps)})
     parsed = path_names.parse(found.path)

@@ -74,9 +74,9 @@ def with_flux(plan: Plan) -> Iterator[Sentence]:
         yield from _version(plan, f"{where} patch helmrelease {it.owner}", it.at or "spec/chart/spec/version")
     space = it.owner_home or "flux-system"
     if it.suspended:
-        text = f"in Git, without spec.suspend, or: flux resume helmrelease {it.owner} --namespace {space}"
+        text = f"in Git, without spec.suspend, or: flux{plan.kube} resume helmrelease {it.owner} --namespace {space}"
         yield sentence(text, plan)
-    yield sentence(f"flux reconcile helmrelease {it.owner} --namespace {space} --with-source", plan)
+    yield sentence(f"flux{plan.kube} reconcile helmrelease {it.owner} --namespace {space} --with-source", plan)
 
 
 def _of_source(plan: Plan) -> Iterator[Sentence]:
@@ -97,10 +97,10 @@ def _of_source(plan: Plan) -> Iterator[Sentence]:
         oci = kind == "OCIRepository"
         tag = plan.target.version if oci else f"v{plan.target.version}"
         others = ("semver", "digest") if oci else ("branch", "semver", "commit", "name")
-        address = {"url": plan.target.chart_oci} if oci else {}
+        address = {"url": plan.target.chart_oci} if oci and not it.repository else {}
         spec = {**address, "ref": {"tag": tag, **dict.fromkeys(others)}}
         text = f"kubectl{plan.kube} {patch} --type merge --patch {_json({'spec': spec})}"
-        where = "in Git, or on the object" + (" (another url, where you have a copy of the chart)" if oci else "")
+        where = "in Git, or on the object" + (" (another url, where you have a copy of the chart)" if address else "")
         yield sentence(f"{where}: {text}", plan)
 
 

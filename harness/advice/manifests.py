@@ -26,6 +26,8 @@ PRESERVED = "spec.upgrade.preserveValues"
 """The field of a HelmRelease by which Flux upgrades with the values of the release before, too."""
 _HOMES = ("targetNamespace", "defaultNamespace", "namespace")
 """Fields of k3s, Fleet and Kustomize with the namespace of a release, the nearest first."""
+_VENDORED = ("./", "../", "/", "${path.")
+"""How a chart's own folder begins, in Terraform with one of its paths."""
 _CHANGES = (
     *("postRenderers", "images", "patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "transformers"),
     *("jsonPatches", "strategicMergePatches"),
@@ -40,7 +42,8 @@ class Manifest:
 
     `elsewhere` is what else has values of it, and was not read, `changes` what changes the objects that it renders.
     `address` is where the chart comes from, `keeps` the setting by which an upgrade also gets the values of the release
-    before, `resource` the address in Terraform; `renders_crds` says that it renders the chart's CRDs.
+    before, `resource` the address in Terraform; `renders_crds` says that it renders the chart's CRDs. `vendored`
+    is the folder of a chart that lies beside it.
     """
 
     values: Mapping[str, Any]
@@ -55,6 +58,7 @@ class Manifest:
     keeps: str = ""
     resource: str = ""
     renders_crds: bool = False
+    vendored: str = ""
 
 
 def read(file: Path) -> Manifest | None:
@@ -81,8 +85,11 @@ def read(file: Path) -> Manifest | None:
             "give the values of one of them as a file",
         )
     known = {*data, *files.read}
-    made = (replace(_manifest(it, one.values, known), file=str(file), address=one.address) for it, one in found)
-    return next(made, None)
+    for it, one in found:
+        address = one.address or (one.chart if "://" in one.chart else "")
+        vendored = one.chart if one.chart.startswith(_VENDORED) else ""
+        return replace(_manifest(it, one.values, known), file=str(file), address=address, vendored=vendored)
+    return None
 
 
 def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collection[str]) -> Manifest:

@@ -49,7 +49,7 @@ class Deployment:
     seen. `file` has the chart's version, where a tool reads it from a file; `resource` is its address there, of
     Terraform, and `renders_crds` says that the CRDs come with what it renders. `version` is the chart's as it is
     written now, which may be a placeholder; `repository` is where it comes from, if that is not upstream's. `suspended`
-    says that Flux leaves the object alone.
+    says that Flux leaves the object alone. `vendored` is the folder of a chart that lies beside the file.
     """
 
     tool: Tool = "helm"
@@ -72,6 +72,7 @@ class Deployment:
     file: str = ""
     resource: str = ""
     renders_crds: bool = False
+    vendored: str = ""
     version: str = ""
     repository: str = ""
     suspended: bool = False
@@ -86,6 +87,11 @@ class Plan:
     crds: CrdMode
     chart: str = ""
     before: tuple[str, ...] = field(default=())
+
+    @property
+    def is_own(self) -> bool:
+        """Whether anything of it is a user's own, so that the commands of a run are not those to type."""
+        return bool(self.chart) or self.deployment != Deployment(helm=self.deployment.helm)
 
     @property
     def kube(self) -> str:
@@ -153,6 +159,15 @@ def dependency(plan: Plan) -> Iterator[Sentence]:
         inner = sorted(folders, key=lambda it: it.count("/"), reverse=True)
         text = " && ".join(f"helm dependency update {it}" for it in inner)
         yield Sentence(text=text, origin="from the catalogue", where=_DEPENDENCY)
+
+
+def version(plan: Plan, written: str) -> Iterator[Sentence]:
+    """The new version where a file has it; of a chart that lies beside the file, the chart itself."""
+    folder = plan.deployment.vendored
+    if folder and not plan.deployment.umbrella:
+        yield sentence(f"put the new chart in the place of {folder}: helm pull {plan.chart_words} --untar", plan)
+    else:
+        yield sentence(written, plan)
 
 
 def crds(plan: Plan, *, hooks: bool = False) -> Iterator[Sentence]:

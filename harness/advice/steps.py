@@ -7,11 +7,12 @@ told otherwise, and Argo CD applies them with every sync, client-side unless tol
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from harness.advice.gitops_steps import with_argocd, with_flux
-from harness.advice.plan import VALUES, Deployment, Plan, crds, dependency, sentence
+from harness.advice.plan import VALUES, Deployment, Plan, crds, dependency, sentence, version
 from harness.matrix.crd_modes import Tool
 from harness.releases.charts import CHART_NAME
 from harness.report.advice import Sentence
@@ -21,8 +22,15 @@ _HELM_4 = "https://helm.sh/docs/overview/"
 
 def steps(plan: Plan) -> list[Sentence]:
     """Every step in order, first what has to be done to values and images. Each says what it rests on."""
-    made = [*_saved(plan), *(sentence(text, plan) for text in plan.before), *_BY_TOOL[plan.deployment.tool](plan)]
+    before = (sentence(_in_context(text, plan), plan) for text in plan.before)
+    made = [*_saved(plan), *before, *_BY_TOOL[plan.deployment.tool](plan)]
     return [*made, *_after(plan)]
+
+
+def _in_context(text: str, plan: Plan) -> str:
+    """A step with its commands for the cluster that the advice is about, which need not be that of the context."""
+    text = re.sub(r"\bkubectl (?=(?:get|create|delete|replace) )", lambda _: f"kubectl{plan.kube} ", text)
+    return re.sub(r"\bhelm (?=(?:history|get) )", lambda _: f"helm{plan.helm} ", text)
 
 
 def _saved(plan: Plan) -> Iterator[Sentence]:
@@ -95,12 +103,11 @@ def _with_terraform(plan: Plan) -> Iterator[Sentence]:
     yield from dependency(plan)
     yield from crds(plan, hooks=True)
     own = "the umbrella chart's version, where it comes from a registry"
-    version = own if it.umbrella else f'"{plan.target.version}"'
+    number = own if it.umbrella else f'"{plan.target.version}"'
     where = f"in {it.file}, {it.resource}" if it.file else "in the helm_release"
+    yield from version(plan, f"{where}: version = {number}")
     yield sentence(
-        f"{where}: version = {version}, and reset_values = true, without which Helm takes the values of before where "
-        "none are left",
-        plan,
+        f"{where}: reset_values = true, without which Helm takes the values of before where none are left", plan
     )
     yield sentence("terraform plan -out spark-operator.tfplan && terraform apply spark-operator.tfplan", plan)
 
@@ -110,10 +117,11 @@ def _with_helmfile(plan: Plan) -> Iterator[Sentence]:
     yield from dependency(plan)
     yield from crds(plan, hooks=True)
     own = "the umbrella chart's, where it comes from a registry"
-    version = own if it.umbrella else plan.target.version
-    yield sentence(f"in {it.file or 'helmfile.yaml'}, release {it.name}: version: {version}", plan)
+    number = own if it.umbrella else plan.target.version
+    yield from version(plan, f"in {it.file or 'helmfile.yaml'}, release {it.name}: version: {number}")
     file = f" --file {shlex.quote(it.file)}" if it.file else ""
-    command = f"helmfile{file} --selector name={it.name}"
+    context = f" --kube-context {shlex.quote(it.context)}" if it.context else ""
+    command = f"helmfile{file}{context} --selector name={it.name}"
     yield sentence(f"{command} diff && {command} apply", plan)
 
 

@@ -109,6 +109,10 @@ def test_releases_from_before_the_rows_are_told_from_notes(reports: Path, capsys
         ("2.1", "2.5.2", "give 2.1.1 or 2.1.0"),
         ("v1beta2-1.3.8-3.1.1", "2.5.2", "give the version of the chart, which `helm list` shows"),
         ("2.2.1@nowhere", "2.5.2", "no relocation to nowhere"),
+        ("2.5.0-rc.0", "2.5.2", "give 2.5.0: most of what is known of it holds for 2.5.0-rc.0, too"),
+        ("2.4.0", "2.6.0-rc.1", "nothing is known of 2.6.0-rc.1, which nobody has published"),
+        ("2.4.0", "dev", "try it: `harness run --operator DIR`"),
+        ("dev", "2.5.2", "nothing is known of dev"),
     ],
 )
 def test_what_is_no_upgrade_is_refused(

@@ -51,7 +51,7 @@ def test_a_site_says_what_is_installed_and_gets_steps_of_its_own(
     found = advised(tmp_path, capsys)
     assert (found["origin"], found["target"], found["answer"]) == ("2.2.1@docker.io", "2.5.2", "safe with these steps")
     steps = texts(found, "steps")
-    assert "kubectl create namespace gone" in steps
+    assert "kubectl --context fake create namespace gone" in steps
     assert "remove image.registry and image.repository from the values" in steps
     assert "helm --kube-context fake get values my-op --namespace spark" in steps
     assert "helm --kube-context fake upgrade my-op " in steps

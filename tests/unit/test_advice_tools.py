@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from advice_samples import COMMANDS, cells, run
 
 from harness import cli
 from harness.advice import steps
@@ -15,6 +17,7 @@ from harness.advice.plan import Deployment, Plan
 from harness.matrix import catalogue
 from harness.matrix.crd_modes import Tool
 from harness.matrix.model import CrdMode
+from harness.report.writer import RESULTS
 
 TARGET = catalogue.load().release("2.5.2")
 UPSTREAM = "https://kubeflow.github.io/spark-operator"
@@ -94,7 +97,8 @@ def test_terraform_is_told_the_same(tmp_path: Path, capsys: pytest.CaptureFixtur
     text = json.dumps({"resource": {"helm_release": {"op": TERRAFORM}}})
     file = tmp_path / "main.tf.json"
     told, values = advised(file, capsys, text)
-    assert f'in {file}, helm_release.op: version = "2.5.2", and reset_values = true' in "\n".join(told)
+    assert f'in {file}, helm_release.op: version = "2.5.2"' in told
+    assert any(it.startswith(f"in {file}, helm_release.op: reset_values = true, ") for it in told)
     assert any("--namespace etl rollout status" in it and "/instance=spark " in it for it in told)
     assert values[0] == "none of these values needs a change"
 
@@ -170,6 +174,57 @@ def test_the_repository_of_the_chart_must_have_the_new_one(
     assert [it for it in told if it.startswith(("take ", "see that the chart"))][:1] == (
         [it for it in told if it.startswith(step)] if step else []
     )
+
+
+@pytest.mark.parametrize("chart", ["./charts/spark-operator", "../../vendor/spark-operator/"])
+def test_a_chart_that_lies_beside_the_file_is_replaced(
+    chart: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (HELMFILE % (UPSTREAM, "false", "")).replace(
+        "chart: spark/spark-operator, version: 2.2.1", f"chart: {chart}"
+    )
+    told, _ = advised(tmp_path / "helmfile.yaml", capsys, text)
+    pulled = "helm pull oci://ghcr.io/kubeflow/helm-charts/spark-operator --version 2.5.2 --untar"
+    assert f"put the new chart in the place of {chart}: {pulled}" in told
+    assert not any("version: 2.5.2" in it for it in told)
+
+
+@pytest.mark.parametrize(("own", "url"), [("oci://harbor.acme.example/charts/spark-operator", False), ("", True)])
+def test_a_repository_of_flux_keeps_an_address_of_its_own(own: str, url: bool) -> None:
+    deployment = Deployment(tool="flux", source="OCIRepository/flux/op", repository=own)
+    told = [it.text for it in steps.steps(Plan(deployment=deployment, target=TARGET, crds="apply"))]
+    (patch,) = [it for it in told if "patch ocirepositories" in it]
+    assert ('"url":"oci://ghcr.io/kubeflow/helm-charts/spark-operator"' in patch) == url
+
+
+@pytest.mark.parametrize("tool", ["helm", "helmfile", "kubectl", "flux", "argocd", "terraform"])
+def test_every_command_is_for_the_cluster_that_was_asked_about(tool: Tool) -> None:
+    before = ("kubectl create namespace etl", "see that it is there: kubectl get crd x", "first: helm history op")
+    deployment = Deployment(tool=tool, context="prod eu", applied="csa")
+    plan = Plan(deployment=deployment, target=TARGET, crds="apply", before=before)
+    asked = r"\b(?:kubectl|helm|flux|helmfile) (?!show |template |config )[a-z-][^|&;]*"
+    told = [it.text for it in steps.steps(plan) if not it.text.startswith("note: ")]
+    commands = [command for text in told for command in re.findall(asked, text)]
+    assert len(commands) > len(before)
+    assert [it for it in commands if "context 'prod eu'" not in it] == []
+
+
+def test_a_run_here_leaves_the_names_of_the_user_in_the_steps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run(cells("upgrade-2.4.0-2.5.2+crds=none"))
+    folder = tmp_path / "reports" / made.run_id
+    folder.mkdir(parents=True)
+    (folder / RESULTS).write_text(made.model_dump_json())
+    monkeypatch.setenv("HARNESS_REPORTS", str(folder.parent))
+    asked = ["advise", "--from", "2.4.0", "--to", "2.5.2", "--json"]
+    assert cli.main(asked) == 0
+    assert [it["text"] for it in json.loads(capsys.readouterr().out)["steps"]] == COMMANDS
+    assert cli.main([*asked, "--release-name", "my-op"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert any(it["text"].startswith("helm upgrade my-op ") for it in found["steps"])
+    assert (found["answer"], found["path"]) == ("safe", "")
+    assert any(it["origin"] == "run here" for it in found["why"])
 
 
 def test_commands_ask_the_repository_that_the_chart_comes_from(
