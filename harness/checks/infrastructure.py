@@ -73,6 +73,8 @@ _NEXT = {
     Cause.HOST_BUSY: "let nothing else work beside, or run less at a time (--jobs 1, `processors` in harness.toml)",
     Cause.LOGIN_REFUSED: "log in again as you do for kubectl, with a login that lasts for the whole run",
     Cause.NODE_LOST: "see the node's log in the evidence, and the host's own",
+    Cause.NODE_FAILING: "see the pod's events and the node's log in the evidence; on a busy host, run less at a time "
+    "(--jobs 1, `processors` in harness.toml)",
     Cause.CLUSTER_NOT_CREATED: "see create.log and the node's log in the evidence",
 }
 
@@ -95,6 +97,16 @@ _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.I)
 _LITTLE_DISK = 200 * 10**6
 _LITTLE_MEMORY = 200 * 10**6
 _MIB = 2**20
+
+_NOT_STARTED = re.compile(
+    r"(?:OCI runtime create failed|failed to create (?:shim|containerd) task|failed to start sandbox)"
+    r"(?!.*(?:memory limit|executable file not found|exec format error))"
+    r".*(?:unable to freeze|setting cgroup config|context deadline exceeded|resource temporarily unavailable"
+    r"|ttrpc: closed|too many open files|device or resource busy|signal: killed)"
+)
+"""What runtimes say when they could not start a container, and neither its image nor its limits are why. runc 1.3 on a
+node with more to do than it could said "error setting cgroup config for procHooks process: unable to freeze".
+"""
 
 _HEAVY_LOAD = 8.0
 """Two clusters at once on two processors were seen to make 5; at 12 an operator answered nobody for half a minute."""
@@ -205,6 +217,9 @@ def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
         yield Diagnosis(cause=Cause.HOST_MEMORY, message=f"the host is out of memory: {_memory(host)}")
     if host.load > (_SLOW_LOAD if any(map(_WAITED.search, said)) else _HEAVY_LOAD):
         yield _busy(host)
+    for line in (line for text in said for line in text.splitlines()):
+        if _NOT_STARTED.search(line):
+            yield Diagnosis(cause=Cause.NODE_FAILING, message=f"the node could not start a container: {line.strip()}")
 
 
 def _busy(host: HostSeen) -> Diagnosis:
@@ -291,6 +306,11 @@ def _of_pod(host: HostSeen, pod: Pod, nodes: Sequence[Node]) -> Iterator[Diagnos
         yield Diagnosis(cause=Cause.NODE_LOST, message=f"pod {pod.name} lost its node: {pod.message}")
     elif pod.phase == "Failed" and pod.reason.startswith("OutOf"):
         yield Diagnosis(cause=Cause.NODE_FAILING, message=f"pod {pod.name} was turned away: {pod.message}")
+    if pod.phase == "Failed":
+        for it in pod.containers:
+            if it.ended and _NOT_STARTED.search(it.ended.message):
+                message = f"the node could not start {it.name} of pod {pod.name}: {it.ended.message}"
+                yield Diagnosis(cause=Cause.NODE_FAILING, message=message)
     if "Insufficient memory" in pod.unschedulable:
         room = max((node.memory for node in nodes), default=0)
         yield Diagnosis(

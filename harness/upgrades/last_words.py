@@ -13,12 +13,16 @@ from harness.apps.states import State
 from harness.errors import ApiError
 from harness.upgrades.workload_seen import ApplicationSeen
 
+_NOT_STARTED = "StartError"
+"""containerd's word for a container that its runtime could not start, which therefore has no log."""
+
 
 def heard(seen: Iterable[ApplicationSeen], core: Any) -> tuple[ApplicationSeen, ...]:
-    """The applications; each that FAILED with the cause in the log of its last driver, through a CoreV1Api, and each
-    that is RUNNING without executors with what the admission of others said of them.
+    """The applications, with what their pods say through a CoreV1Api.
 
-    Where there is no such log any more, or the API server does not answer, a reason has to do without.
+    Each that FAILED has the cause in the log of its last driver, or the runtime's words if that could not be started;
+    each that is RUNNING without executors has what the admission of others said of them. Where there is no such log any
+    more, or the API server does not answer, a reason has to do without.
     """
     return tuple(_heard(app, core) for app in seen)
 
@@ -28,6 +32,9 @@ def _heard(app: ApplicationSeen, core: Any) -> ApplicationSeen:
         return replace(app, driver_said=_refused(app, core))
     if app.state is not State.FAILED or not app.drivers or app.drivers[-1].succeeded:
         return app
+    ended = app.drivers[-1].main.ended
+    if ended and ended.reason == _NOT_STARTED:
+        return replace(app, driver_said=f"its driver could not be started: {ended.message}")
     return replace(app, driver_said=driver_cause(core, app.namespace, app.drivers[-1].name))
 
 

@@ -234,6 +234,46 @@ def test_what_a_cluster_does_to_pods_is_not_the_products(surroundings: Surroundi
     found = diagnose(HOST, surroundings)
     assert found is not None
     assert found.cause is cause
+    assert found.finding().verdict is Verdict.ERROR
+
+
+NOT_CREATED = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+    "unable to start container process: "
+)
+BUSY_RUNTIME = (
+    f"{NOT_CREATED}error during container init: error setting cgroup config for procHooks process: unable to freeze"
+)
+LOW_LIMIT = (
+    f"{NOT_CREATED}error setting cgroup config for procHooks process: unable to set memory limit to 4194304 (current "
+    "usage: 8527872, peak usage: 8855552): device or resource busy"
+)
+NO_PROGRAM = f'{NOT_CREATED}exec: "/opt/no-such": executable file not found in $PATH'
+
+
+def never_started(message: str, phase: str = "Failed") -> Surroundings:
+    ended = {"exitCode": 128, "reason": "StartError", "message": message}
+    return seen(a_pod(phase=phase, container={"state": {"terminated": ended}}))
+
+
+def test_a_container_that_a_busy_node_could_not_start_proves_nothing() -> None:
+    """Seen on a machine with nine processes for each processor: the driver ended with exit status 128."""
+    of_a_pod = diagnose(HOST, never_started(BUSY_RUNTIME))
+    of_a_pod_elsewhere = diagnose(HOST, seen(), said=[f"small-1 is FAILED (could not be started: {BUSY_RUNTIME})"])
+    for found in (of_a_pod, of_a_pod_elsewhere):
+        assert found is not None
+        assert (found.cause, found.again) == (Cause.NODE_FAILING, True)
+        assert "unable to freeze" in found.finding().message
+        assert "run less at a time" in found.finding().message
+
+
+@pytest.mark.parametrize("message", [LOW_LIMIT, NO_PROGRAM])
+def test_a_container_that_no_node_could_start_is_its_pods_fault(message: str) -> None:
+    assert diagnose(HOST, never_started(message), said=[message]) is None
+
+
+def test_a_container_that_was_started_in_the_end_is_no_trouble() -> None:
+    assert diagnose(HOST, never_started(BUSY_RUNTIME, phase="Running")) is None
 
 
 def test_a_mirror_that_does_not_have_an_image_proves_nothing() -> None:

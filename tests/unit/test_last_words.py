@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from pod_samples import spark_pod
 from harness.checks import expectation
 from harness.errors import ApiError, ApiServerAway
 from harness.kube import others
+from harness.kube.models import Ended
 from harness.matrix import catalogue
 from harness.stories.moves.scenarios import submissions
 from harness.upgrades.last_words import heard
@@ -41,6 +43,16 @@ class Core:
 def test_a_driver_that_failed_says_why() -> None:
     (app,) = heard([NEW], Core())
     assert app.cause == "java.nio.file.AccessDeniedException: /opt/spark/work-dir/a.jar"
+
+
+def test_of_a_driver_that_could_not_be_started_the_runtime_says_why() -> None:
+    pod = driver(exit_status=128)
+    ended = Ended(exit_code=128, reason="StartError", message="OCI runtime create failed: unable to freeze")
+    pod = replace(pod, containers=tuple(replace(it, ended=ended) for it in pod.containers))
+    core = Core()
+    (app,) = heard([application(Part.SMALL, look(20, S.FAILED), pods=(pod,))], core)
+    assert app.cause == "its driver could not be started: OCI runtime create failed: unable to freeze"
+    assert not core.asked
 
 
 @pytest.mark.parametrize(
