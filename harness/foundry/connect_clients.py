@@ -45,20 +45,28 @@ def ready(store: Store, client: ConnectClient, timeout: float = _SECONDS) -> tup
 
 def step(store: Store) -> Step:
     """All clients of servers of the usual Spark, for machines that are to be without a network later."""
-    usual = [it for it in connect_clients.catalogue().client if it.role != "server" or it.package == _ALONE]
 
     def run(progress: Progress) -> None:
-        for it in usual:
+        for it in _usual():
             progress(f"fetching {it.name}")
             ready(store, it)
 
     return Step(
         name="Spark Connect clients",
-        done=lambda: all(store.get(it) for it in (_libraries_recipe(), *map(_client_recipe, usual))),
+        done=lambda: all(map(store.get, usual_recipes())),
         run=run,
         estimate=60.0,
         room=10**9,
     )
+
+
+def usual_recipes() -> list[Recipe]:
+    """Of the clients that `step` fetches, and of what they need."""
+    return [_libraries_recipe(), *map(_client_recipe, _usual())]
+
+
+def _usual() -> list[ConnectClient]:
+    return [it for it in connect_clients.catalogue().client if it.role != "server" or it.package == _ALONE]
 
 
 def _libraries_recipe() -> Recipe:

@@ -17,7 +17,7 @@ from harness import process
 from harness.bootstrap import tools
 from harness.errors import HostError
 from harness.evidence.ledger import Ledger, ledger_folder, new_run_id
-from harness.foundry import gobuild
+from harness.foundry import connect_clients, gobuild
 from harness.foundry.assemble import share
 from harness.foundry.kubernetes import row_of
 from harness.foundry.store import Store
@@ -119,7 +119,7 @@ def _environment(settings: Settings, environments: Sequence[Environment], folder
     harness = programs / "harness"
     harness.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m harness.cli "$@"\n')
     harness.chmod(0o755)
-    _bring_registry(settings, machine / "cache")
+    _bring_packages(settings, machine / "cache")
     return {
         **{name: value for name in _PASSED_ON if (value := os.environ.get(name))},
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
@@ -131,12 +131,20 @@ def _environment(settings: Settings, environments: Sequence[Environment], folder
     }
 
 
-def _bring_registry(settings: Settings, cache: Path) -> None:
-    """Put the registry server into the machine's cache, where Go would build it: Go's proxy is not rehearsed."""
-    recipe = gobuild.recipe("registry")
-    built = Store.of(settings).folder(recipe)
-    own = Store.of(settings.model_copy(update={"cache_dir": cache})).folder(recipe)
-    shutil.copytree(built, own, copy_function=lambda origin, copy: share(Path(origin), Path(copy)))
+def _bring_packages(settings: Settings, cache: Path) -> None:
+    """Put into the machine's cache what comes from Go's proxy and the Python package index, which are not rehearsed:
+    the registry server, and clients of Spark Connect.
+    """
+    store, own = Store.of(settings), Store.of(settings.model_copy(update={"cache_dir": cache}))
+    clients = connect_clients.step(store)
+    if not clients.done():
+        clients.run(lambda message: None)
+    for recipe in (gobuild.recipe("registry"), *connect_clients.usual_recipes()):
+        shutil.copytree(store.folder(recipe), own.folder(recipe), copy_function=_share)
+
+
+def _share(origin: str, copy: str) -> None:
+    share(Path(origin), Path(copy))
 
 
 def _shown(folder: Path) -> Iterator[Path]:
