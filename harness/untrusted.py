@@ -132,6 +132,13 @@ CellId = Annotated[str, AfterValidator(_cell_id)]
 """The id of a cell, `kind-1.34/install-2.5.2/spark-pi`: three segments, none of which is a dot or begins with one."""
 
 
+def no_file(what: str, path: Path) -> str:
+    """Why something is not read that is no regular file: `the chart x.tgz does not exist`, or `… is a folder`."""
+    if path.is_dir():
+        return f"{what} {path} is a folder"
+    return f"{what} {path} is no regular file" if path.exists() else f"{what} {path} does not exist"
+
+
 def inside(folder: Path, name: str) -> Path:
     """The path of `name` below a folder. Raises UsageError for one that leaves the folder, also through a link."""
     try:

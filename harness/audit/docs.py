@@ -100,6 +100,8 @@ def audit(folder: Path, homes: Homes, *, histories: bool = False) -> DocumentAud
     """
     if not folder.exists():
         raise UsageError(f"{folder} does not exist", "give a folder with documents")
+    if not folder.is_dir() and not folder.is_file():
+        raise UsageError(f"{folder} is neither a folder nor a regular file", "give a folder with documents")
     scanner = Scanner(homes)
     walked = walk.Walked()
     found: list[Stale] = []

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.matrix.release import Release
 
 _PAPERS = ("sbom", "provenance", "record-packages", "outdated")
+_OF_ALL = ("list", "prune", "record-packages")
 _ADDITIONS = ("add-kubernetes", "add-release")
 
 
@@ -49,6 +50,11 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.internet.content import Content
     from harness.matrix import catalogue as catalogues
 
+    if parsed.names and parsed.action in _OF_ALL:
+        raise UsageError(
+            f"harness foundry {parsed.action} takes no names, and was given {', '.join(parsed.names)}",
+            "omit them: it is about all artefacts",
+        )
     wanted, console = run_options.settings_of(parsed), wide_console()
     known = catalogues.of(wanted)
     releases = (*known.releases, *known.copies())

@@ -197,6 +197,8 @@ def _serve(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.report.serve import ReportServer
 
     folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
+    # A report that cannot be read is told here, and not to a browser alone.
+    stored.page(folder)
     with ReportServer(folder, partial(stored.page, folder), parsed.port) as server:
         print(f"serving {folder} at {server.url}; stop with Ctrl-C", flush=True)
         try:

@@ -19,7 +19,7 @@ from harness.errors import UsageError
 from harness.foundry.assemble import Image, share
 from harness.images import media_types
 from harness.images.references import ImageReference
-from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, from_json, opened
+from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, from_json, no_file, opened
 from harness.wording import counted
 
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
@@ -71,7 +71,7 @@ def unpack(file: Path, folder: Path, wanted: ImageReference, architecture: str) 
 def _extract(file: Path, folder: Path) -> Path:
     """The folder with the content: that of the archive, or the only one in it."""
     if not file.is_file():
-        raise UsageError(f"the image archive {file} does not exist", "check the path; a folder must be packed with tar")
+        raise UsageError(no_file("the image archive", file), "check the path; a folder must be packed with tar")
     with opened(file, IMAGE_BOUNDS) as archive:
         archive.extract(folder, reserve=_RESERVE)
     inside = list(folder.iterdir())
@@ -121,14 +121,16 @@ def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
             tags = [tag for it in entries for tag in it.get("RepoTags") or ["an untagged one"]]
             raise UsageError(
                 f"{file} contains {counted(len(entries), 'image')}, {len(found)} of them named {wanted.familiar}: "
-                f"{', '.join(tags)}",
+                f"{', '.join(tags) or 'none at all'}",
                 "save the image on its own",
             )
         config_file = _inside(file, root, found[0]["Config"])
         layers = [_inside(file, root, name) for name in found[0]["Layers"]]
         diff_ids = from_json(config_file.read_text())["rootfs"]["diff_ids"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
-        raise UsageError(f"{file} is a corrupt `docker save` archive: {broken}", "save the image again") from broken
+        # What Python says of a list in the place of a name means nothing to anybody.
+        why = "manifest.json is not as Docker writes it" if isinstance(broken, TypeError | AttributeError) else broken
+        raise UsageError(f"{file} is a corrupt `docker save` archive: {why}", "save the image again") from broken
     if len(layers) != len(diff_ids):
         raise UsageError(
             f"{file} has {counted(len(layers), 'layer')}, but its image configuration lists {len(diff_ids)}",

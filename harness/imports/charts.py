@@ -17,6 +17,7 @@ from harness.matrix.release import ChartSource, Release
 from harness.releases import charts
 from harness.releases.charts import CHART_NAME, Chart
 from harness.settings import Settings
+from harness.untrusted import no_file
 
 
 def add(settings: Settings, file: Path, releases: Sequence[Release]) -> ImportedChart:
@@ -25,7 +26,7 @@ def add(settings: Settings, file: Path, releases: Sequence[Release]) -> Imported
     Raises UsageError if it is not the chart of a known release, or if its version exists with other content.
     """
     if not file.is_file():
-        raise UsageError(f"the chart {file} does not exist", "give the path of a .tgz; `helm package` writes one")
+        raise UsageError(no_file("the chart", file), "give the path of a .tgz; `helm package` writes one")
     chart = charts.from_path(file)
     if chart.name != CHART_NAME:
         raise UsageError(f"{file} is the chart {chart.name}", f"the operator's chart is named {CHART_NAME}")

@@ -21,6 +21,7 @@ from harness.images.references import ImageReference
 from harness.imports.archive import unpack
 from harness.matrix.names import unknown
 from harness.settings import Settings
+from harness.untrusted import no_file
 
 Say = Callable[[str], None]
 
@@ -33,7 +34,7 @@ def add(settings: Settings, file: Path, name: str, *, say: Say, publisher: Publi
     """
     wanted = full_reference(name)
     if not file.is_file():
-        raise UsageError(f"the image archive {file} does not exist", "check the path; a folder must be packed with tar")
+        raise UsageError(no_file("the image archive", file), "check the path; a folder must be packed with tar")
     imports = Imports.of(settings)
     # Unpacked, and for an archive with plain layers once more in the storage of another file system.
     disk.require(settings.cache_dir, 2 * file.stat().st_size, what=f"unpacking {file.name}")

@@ -72,7 +72,8 @@ class _Handler(SimpleHTTPRequestHandler):
         if path in ("/", f"/{HTML}"):
             return self._send_page()
         # Evidence comes from nodes and containers, whose links may point anywhere.
-        if not Path(self.translate_path(path)).resolve().is_relative_to(self._folder):
+        asked = self.translate_path(path)
+        if "\0" in asked or not Path(asked).resolve().is_relative_to(self._folder):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()

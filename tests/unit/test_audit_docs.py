@@ -244,6 +244,12 @@ def test_a_folder_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) 
     assert "/no/such/folder does not exist" in capsys.readouterr().err
 
 
+def test_a_pipe_is_no_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert cli.main(["audit", "docs", str(tmp_path / "pipe")]) == 2
+    assert "is neither a folder nor a regular file" in capsys.readouterr().err
+
+
 _MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
 _ARTIFACT = {
     "type": "object",

@@ -154,6 +154,13 @@ def test_wrong_options_end_with_2(capsys: pytest.CaptureFixture[str], words: lis
     assert said in refused(capsys, 2, "run", *words)
 
 
+@pytest.mark.parametrize("action", ["list", "prune", "record-packages"])
+def test_what_is_about_all_artefacts_takes_no_name(capsys: pytest.CaptureFixture[str], action: str) -> None:
+    # Whoever names one to prune does not mean all the others.
+    assert cli.main(["foundry", action, "operator-2.5.2"]) == 2
+    assert "takes no names, and was given operator-2.5.2" in capsys.readouterr().err
+
+
 def test_an_option_that_nobody_knows_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", "--nosuch"]) == 2
     said = capsys.readouterr().err

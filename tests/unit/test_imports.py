@@ -107,6 +107,8 @@ def test_what_is_no_chart_is_refused(tmp_path: Path, settings: Settings) -> None
         charts.add(settings, tmp_path / "x.tgz", REAL.releases)
     with pytest.raises(UsageError, match="does not exist"):
         charts.add(settings, tmp_path / "none.tgz", REAL.releases)
+    with pytest.raises(UsageError, match="is a folder"):
+        charts.add(settings, tmp_path, REAL.releases)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -149,6 +150,22 @@ def _something_else(tmp_path: Path) -> Path:
     return packed(tmp_path / "other", tmp_path / "image.tar")
 
 
+def _a_folder(tmp_path: Path) -> Path:
+    (tmp_path / "image").mkdir()
+    return tmp_path / "image"
+
+
+def _a_pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "image.tar")
+    return tmp_path / "image.tar"
+
+
+def _numbers_for_names(tmp_path: Path) -> Path:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "manifest.json").write_text('[{"Config": 5, "RepoTags": null, "Layers": {}}]')
+    return packed(tmp_path / "docker", tmp_path / "image.tar")
+
+
 def _damaged(tmp_path: Path) -> Path:
     image = an_image(tmp_path, "first")
     layer = json.loads(blob(image.folder, image.digest).read_text())["layers"][0]["digest"]
@@ -170,6 +187,9 @@ def _two_without_names(tmp_path: Path) -> Path:
     ("make", "why"),
     [
         (lambda tmp_path: tmp_path / "none.tar", "does not exist"),
+        (_a_folder, "image is a folder"),
+        (_a_pipe, "image.tar is no regular file"),
+        (_numbers_for_names, "is a corrupt `docker save` archive: manifest.json is not as Docker writes it"),
         (_no_tar, "cannot be read as a tar archive"),
         (_something_else, "neither an OCI layout nor a `docker save` archive"),
         (_damaged, "sha256:[0-9a-f]+ has digest sha256:"),

@@ -146,8 +146,9 @@ def test_a_report_that_is_not_there_is_one_clear_error(
 def test_results_of_another_version_are_one_clear_error(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write(reports, ended=False)
     (folder / "results.json").write_text('{"schema_version": 99}')
-    assert cli.main(["report", "open"]) == 2
-    assert "cannot be read as results of this version of the harness" in capsys.readouterr().err
+    for action in ("open", "serve"):
+        assert cli.main(["report", action]) == 2
+        assert "cannot be read as results of this version of the harness" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_and_one_that_is_none_are_clear_errors(
@@ -222,7 +223,7 @@ def test_serve_lets_no_browser_run_what_came_out_of_a_cluster_and_reads_only_thi
     assert headers["Cache-Control"] == "no-store"
     for method in ("POST", "PUT", "DELETE"):
         assert served.ask("/results.json", method=method)[0] == 501
-    for path in ("/../secret", "/%2e%2e/secret", "/kind-1.34/install-2.5.2/retry/passwd", "/nothing"):
+    for path in ("/../secret", "/%2e%2e/secret", "/kind-1.34/install-2.5.2/retry/passwd", "/nothing", "/%00"):
         assert served.ask(path)[0] == 404, path
     # Only to names of this machine.
     assert served.ask("/", host="evil.example:80")[0] == 421
