@@ -24,6 +24,7 @@ from harness.errors import EngineError, HostError, UsageError
 from harness.evidence.installation import NOBODY, installation_of, own_parts
 from harness.evidence.ledger import Ledger, StaleLedger, claimed, ledger_folder, live_runs, not_ledgers, stale_ledgers
 from harness.evidence.ledger_entries import Owner, read
+from harness.evidence.markdown import plain
 from harness.host.engine import dockerd_runs, stop_engine
 from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.invocation import here
@@ -329,12 +330,12 @@ def _print(
     for name, justify in (("", "left"), ("found", "right"), ("left", "right"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for row in rows:
-        table.add_row(row.what, str(row.found), str(row.left), escape(row.note))
+        table.add_row(row.what, str(row.found), str(row.left), escape(_line(row.note)))
     console.print(table)
     for leak in leaks:
-        console.print(f"left: {leak}", markup=False)
+        console.print(_line(f"left: {leak}"), markup=False)
     for stranger in strangers:
-        console.print(f"not of this cache, and left alone: {stranger}", markup=False, soft_wrap=True)
+        console.print(_line(f"not of this cache, and left alone: {stranger}"), markup=False, soft_wrap=True)
     if settings.reports_dir.exists():
         try:
             shown: Path = settings.reports_dir.relative_to(PROJECT_ROOT)
@@ -345,6 +346,11 @@ def _print(
     console.print(f"Clean: {nothing}." if not leaks else "Not clean.", markup=False)
     if leaks and shutil.which("docker") is None:
         console.print("The program docker is not on PATH, so containers could not be inspected.", markup=False)
+
+
+def _line(text: str) -> str:
+    """One line without terminal escapes: names and labels may be of somebody else's making."""
+    return " ".join(plain(text).splitlines())
 
 
 def _listed(found: Sequence[Remain]) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def images() -> list[DockerObject]:
     if not rows:
         return []
     ids = sorted({row[0] for row in rows})
-    label = f'{{{{if eq $key "{LABEL_IMAGE}"}}}}{{{{$value}}}}{{{{end}}}}'
+    label = f'{{{{if eq $key "{LABEL_IMAGE}"}}}}{{{{json $value}}}}{{{{end}}}}'
     template = f"{{{{.Id}}}}\t{{{{range $key, $value := .Config.Labels}}}}{label}{{{{end}}}}"
     marks = dict(_rows("image", "inspect", "--format", template, *ids, check=False))
     return [DockerObject(id=row[0], name=row[1], installation=marks.get(row[0], "")) for row in rows]
@@ -137,9 +138,12 @@ def _labelled(*words: str, first: str) -> list[DockerObject]:
 
 
 def _labels() -> str:
-    """The columns of a listing for the harness's own labels and for those with which providers name a cluster."""
+    """The columns of a listing for the harness's own labels and for those with which providers name a cluster.
+
+    In JSON, since anybody may have written a label, also with the ends of columns and lines in it.
+    """
     labels = (LABEL_RUN, LABEL_INSTALLATION, *sorted({it.cluster_label for it in PROVIDERS.values()} - {""}))
-    return "".join(f'\t{{{{.Label "{label}"}}}}' for label in labels)
+    return "".join(f'\t{{{{json (.Label "{label}")}}}}' for label in labels)
 
 
 def _first(values: Sequence[str]) -> str:
@@ -149,7 +153,12 @@ def _first(values: Sequence[str]) -> str:
 def _rows(*words: str, check: bool = True) -> list[list[str]]:
     done = _docker(*words, check=check)
     # Empty columns at the end are columns, too.
-    return [line.split("\t") for line in done.stdout.splitlines() if line.strip()]
+    return [[_said(it) for it in line.split("\t")] for line in done.stdout.split("\n") if line.strip()]
+
+
+def _said(column: str) -> str:
+    """What a column says: it is JSON where it is somebody's text."""
+    return str(json.loads(column)) if column.startswith('"') else column
 
 
 def _docker(*words: str, check: bool = True) -> Completed:

@@ -181,6 +181,6 @@ def _command(run_id: str, mark: str, by_hand: str, reached: str = "") -> str:
     installation = Installation.of_mark(mark)
     if not installation.cache:
         return by_hand
-    run = f" --run {run_id}" if run_id else ""
+    run = f" --run {shlex.quote(run_id)}" if run_id else ""
     how = f"{reached} " if reached and not installation.elsewhere else ""
     return f"{how}HARNESS_CACHE={shlex.quote(installation.cache)} harness clean{run}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import stat
 import tempfile
@@ -232,7 +233,7 @@ def _folders(scope: Scope, others: list[Stranger]) -> Iterator[Remain]:
     for path in sorted(Path(tempfile.gettempdir()).glob(f"{NAME_PREFIX}*")):
         named = _RUN_FOLDER.fullmatch(path.name)
         if named and str(path) not in ours:
-            by_hand = f"rm -r {path}"
+            by_hand = f"rm -r {shlex.quote(str(path))}"
             others.append(Stranger(what=f"folder {path}", owner=whose(named[1], ""), command=by_hand))
 
 

@@ -25,7 +25,8 @@ def value(flag):
 
 def columns(it):
     labels = re.findall(r'Label "([^"]+)"', value("--format"))
-    return [it.get("labels", {{}}).get(label, "") for label in labels]
+    said = [it.get("labels", {{}}).get(label, "") for label in labels]
+    return list(map(json.dumps, said)) if "json (" in value("--format") else said
 
 if words[0] == "version":
     print("29.0.0")
@@ -46,7 +47,8 @@ elif words[:2] == ["image", "ls"]:
 elif words[:2] == ["image", "inspect"]:
     wanted = re.search(r'eq \\$key "([^"]+)"', value("--format"))[1]
     for name in words[4:]:
-        print(name + "\\t" + engine["image"][name.removeprefix("sha256:")].get("labels", {{}}).get(wanted, ""))
+        said = engine["image"][name.removeprefix("sha256:")].get("labels", {{}}).get(wanted, "")
+        print(name + "\\t" + (json.dumps(said) if "json $value" in value("--format") else said))
 elif words[:2] == ["container", "inspect"]:
     for name in words[4:]:
         print("\\n".join(engine["container"].get(name, {{}}).get("volumes", [])))

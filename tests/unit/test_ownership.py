@@ -345,3 +345,20 @@ def test_no_key_of_a_cluster_survives_a_killed_run(tmp_path: Path, mine: Setting
 
     assert list(temporary.iterdir()) == []
     assert stale_ledgers(ledger_folder(mine)) == []
+
+
+def test_a_label_cannot_stand_for_a_line_about_another_container(engine: FakeEngine, mine: Settings) -> None:
+    # An image of anybody's may have it, and each container of the image inherits it.
+    own = left_behind(mine, MINE, engine)
+    mark = installation_of(mine.cache_dir).mark
+    engine.put("container", "database")
+    line = "\t".join(["x", "x", ""]) + "\n" + "\t".join(["database", "database", "running", MINE, mark])
+    engine.put("container", "theirs", labels={LABEL_INSTALLATION: line})
+    engine.put("container", "odd", labels={LABEL_RUN: "x; \x1b[2Jrm y\n\t"})
+
+    left, said = cleaned(mine)
+
+    assert left == []
+    assert there(engine) & {"database", "theirs", "odd"} == {"database", "theirs", "odd"}
+    assert own.isdisjoint(there(engine))
+    assert "\x1b" not in said
