@@ -45,7 +45,7 @@ def render(run: RunResult) -> str:
         _case(suite, cell)
     for name in missing:
         group, _, scenario = name.rpartition("/")
-        case = ET.SubElement(suite, "testcase", {"classname": group, "name": scenario, "time": "0"})
+        case = ET.SubElement(suite, "testcase", {"classname": plain(group), "name": plain(scenario), "time": "0"})
         ET.SubElement(case, "error", {"type": "missing", "message": "the run ended before this cell had a result"})
     root = ET.Element("testsuites")
     root.append(suite)
@@ -58,7 +58,11 @@ def _case(suite: ET.Element, cell: CellResult) -> None:
     case = ET.SubElement(
         suite,
         "testcase",
-        {"classname": f"{cell.environment}/{cell.path}", "name": name, "time": f"{cell.seconds:.1f}"},
+        {
+            "classname": plain(f"{cell.environment}/{cell.path}"),
+            "name": plain(name),
+            "time": f"{cell.seconds:.1f}",
+        },
     )
     _properties(
         case,

@@ -66,44 +66,49 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
     table.add_column("reason", overflow="fold")
     for cell in sorted(run.cells, key=lambda it: it.verdict.severity):
         verdict = Text(cell.verdict.value, style=_STYLES[cell.verdict])
-        table.add_row(Text(_title(cell)), verdict, f"{cell.seconds:.1f}", Text(first_line(cell.remark)))
+        table.add_row(_shown(_title(cell)), verdict, f"{cell.seconds:.1f}", _shown(first_line(cell.remark)))
     console.print(table)
     for distribution, environments in run.distributions.items():
-        console.print(Text(f"{', '.join(environments)}: {distribution}"), soft_wrap=True)
+        console.print(_shown(f"{', '.join(environments)}: {distribution}"), soft_wrap=True)
     for line in _brought(run):
-        console.print(Text(line), soft_wrap=True)
+        console.print(_shown(line), soft_wrap=True)
     for line in under_test.lines(run.operator):
-        console.print(Text(line), soft_wrap=True)
+        console.print(_shown(line), soft_wrap=True)
     # The last lines are the ones that stay in sight, so the worst comes last here, and first on every page.
     for cell in reversed(run.worst_first):
         if cell.verdict not in GREEN:
             _details(cell, console, folder)
     for flake in run.flakes:
-        console.print(Text(f"repeated: {flake.id} {told(flake)}"), soft_wrap=True)
+        console.print(_shown(f"repeated: {flake.id} {told(flake)}"), soft_wrap=True)
     if _has_locks(run):
-        console.print(Text(f"on another machine: {_ELSEWHERE}"), soft_wrap=True)
+        console.print(_shown(f"on another machine: {_ELSEWHERE}"), soft_wrap=True)
     for name in run.missing:
-        console.print(Text(f"no result: {name}", style="bold magenta"), soft_wrap=True)
+        console.print(_shown(f"no result: {name}", style="bold magenta"), soft_wrap=True)
     for leak in run.leaks:
-        console.print(Text(f"left behind: {leak}", style="bold magenta"), soft_wrap=True)
+        console.print(_shown(f"left behind: {leak}", style="bold magenta"), soft_wrap=True)
     for each in advice.of_run(run, str(folder)):
         for line in advice_text.lines(each):
-            console.print(Text(line), soft_wrap=True)
+            console.print(_shown(line), soft_wrap=True)
     style = "bold green" if exit_status(run) == 0 else "bold red"
-    console.print(Text(headline(run), style=style), soft_wrap=True)
-    console.print(Text(f"report: {folder}"), soft_wrap=True)
+    console.print(_shown(headline(run), style=style), soft_wrap=True)
+    console.print(_shown(f"report: {folder}"), soft_wrap=True)
+
+
+def _shown(text: str, style: str = "") -> Text:
+    """Text for the terminal, which obeys nothing in it: reports are merged that were made elsewhere."""
+    return Text(plain(text), style=style)
 
 
 def _details(cell: CellResult, console: Console, folder: Path) -> None:
-    console.print(Text(f"{cell.verdict.value}: {_title(cell)}", style=_STYLES[cell.verdict]), soft_wrap=True)
-    console.print(Text(indent(plain(cell.reason), "  ")), soft_wrap=True)
+    console.print(_shown(f"{cell.verdict.value}: {_title(cell)}", style=_STYLES[cell.verdict]), soft_wrap=True)
+    console.print(_shown(indent(plain(cell.reason), "  ")), soft_wrap=True)
     for retry in cell.retries:
-        console.print(Text(f"  retried:  {plain(first_line(retry.message))} ({retry.cause})"), soft_wrap=True)
+        console.print(_shown(f"  retried:  {first_line(retry.message)} ({retry.cause})"), soft_wrap=True)
     for difference in cell.drift:
-        console.print(Text(f"  drift:    {plain(difference)}"), soft_wrap=True)
-    console.print(Text(f"  repro:    {cell.repro}"), soft_wrap=True)
+        console.print(_shown(f"  drift:    {difference}"), soft_wrap=True)
+    console.print(_shown(f"  repro:    {cell.repro}"), soft_wrap=True)
     if cell.evidence:
-        console.print(Text(f"  evidence: {folder / cell.evidence}"), soft_wrap=True)
+        console.print(_shown(f"  evidence: {folder / cell.evidence}"), soft_wrap=True)
 
 
 def markdown(run: RunResult, *, artifact: str = "") -> str:
@@ -118,7 +123,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     for cell in bad:
         lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", prose(cell.reason), ""]
         lines += [*fenced([cell.repro], "sh"), ""]
-        remarks = [f"- retried: {prose(first_line(it.message))} ({it.cause})" for it in cell.retries]
+        remarks = [f"- retried: {prose(first_line(it.message))} ({prose(it.cause)})" for it in cell.retries]
         remarks += [f"- drift: {prose(difference)}" for difference in cell.drift]
         # Without an empty line, what follows a list is a part of its last item.
         lines += [*remarks, ""] if remarks else []
@@ -138,7 +143,8 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     if run.flakes:
         lines += ["", "| repeated cell | flake rate |", "| --- | --- |"]
         lines += [f"| `{flake.id}` | {told(flake)} |" for flake in run.flakes]
-    lines += [f"\n{', '.join(names)}: {prose(distribution)}" for distribution, names in run.distributions.items()]
+    ran = [f"{', '.join(names)}: {distribution}" for distribution, names in run.distributions.items()]
+    lines += [f"\n{prose(it)}" for it in ran]
     lines += [f"\n{prose(line)}" for line in _brought(run)]
     selection = prose(shlex.join(run.selection)) or "the default selection"
     if run.seed is not None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import report_gallery as gallery
 from report_samples import FINDINGS, LOCK, run
+from rich.console import Console
 
-from harness.report import html
+from harness.report import html, junit, summary
 from harness.report.attachments import Attachments
 from harness.report.model import RunResult
 from harness.verdicts import Verdict
@@ -201,12 +205,32 @@ def _hostile(value: Any) -> Any:
     return [_hostile(it) for it in value] if isinstance(value, list) else value
 
 
-def test_no_text_in_the_results_gets_out_of_its_place() -> None:
+def _hostile_report() -> RunResult:
+    """A report with such a text wherever one may be."""
     written = gallery.everything().model_dump(mode="json")
     kept = {name: written.pop(name) for name in ("schema_version", "started", "ended")}
     source = written.pop("source")
     changed = {name: _hostile_field(name, it) for name, it in written.items()}
-    report = RunResult.model_validate({**kept, **changed, "source": {**source, "why": _HOSTILE}})
+    changed["planned"] += [f"kind-1.34/install-2.5.2/{_HOSTILE}"]
+    return RunResult.model_validate({**kept, **changed, "source": {**source, "why": _HOSTILE}})
+
+
+def test_no_text_in_the_results_moves_a_cursor_or_breaks_what_others_read() -> None:
+    # Reports are merged that were made on other machines.
+    report, printed = _hostile_report(), io.StringIO()
+    summary.terminal(report, Console(file=printed, width=200, color_system=None), Path("reports"))
+    texts = (printed.getvalue(), junit.render(report), summary.markdown(report))
+    for text in texts:
+        assert "alert(1)" in text
+        assert not re.search(r"[\x00\x1b]", text)
+    cases = ET.fromstring(texts[1]).iter("testcase")  # noqa: S314  # our own document
+    assert any("alert(1)" in case.attrib["name"] for case in cases)
+    outside = re.sub(r"(?ms)^(`{3,})\w*$.*?^\1$|`[^`\n]*`", "", texts[2])
+    assert "<script" not in outside
+
+
+def test_no_text_in_the_results_gets_out_of_its_place() -> None:
+    report = _hostile_report()
     rows = tuple(row.model_copy(update={"registry": _HOSTILE, "image": _HOSTILE}) for row in gallery.pulls().pulls)
     shown = html.render(report, replace(gallery.pulls(), pulls=rows, pulls_from=_HOSTILE))
     found = Document(shown)
