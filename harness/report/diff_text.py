@@ -82,7 +82,7 @@ def _figures(some: list[FigureDiff], console: Console) -> None:
     for it in sorted(some, key=lambda it: -_ORDER.index(it.change)):
         change = Text(it.change.value, style=_STYLES.get(it.change, ""))
         unit = it.figure.unit
-        table.add_row(Text(it.id), Text(str(it.figure)), change, spread(it.before, unit), spread(it.after, unit))
+        table.add_row(Text(it.id), Text(plain(str(it.figure))), change, spread(it.before, unit), spread(it.after, unit))
     console.print(table)
 
 

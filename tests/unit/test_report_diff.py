@@ -237,3 +237,13 @@ def test_what_changed_comes_first_and_then_what_does_not_pass() -> None:
     found = trend.of_runs([night(0, good=P, red=F, mended=F, broke=P), night(1, good=P, red=F, mended=P, broke=F)])
 
     assert [it.id for it in found.cells_by_interest] == ["broke", "mended", "red", "good"]
+
+
+def test_the_name_of_a_figure_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, seconds in (("one", 7.0), ("two", 9.0)):
+        cell = result("spark-pi", phases={"install\x1b[2J": seconds})
+        stored(tmp_path, name, run().model_copy(update={"cells": (cell,), "planned": (cell.id,)}))
+    assert cli.main(["report", "diff", str(tmp_path / "one"), str(tmp_path / "two"), "--all"]) == 0
+    printed = capsys.readouterr().out
+    assert "install" in printed
+    assert "\x1b" not in printed
