@@ -158,7 +158,7 @@ class ImageCache:
 
     def size(self) -> int:
         """What all content takes on the disk, in bytes, unfinished content too."""
-        return sum(it.stat().st_size for it in (*self.blobs.glob("*/*/*/data"), *self._partial()))
+        return sum(map(_size, (*self.blobs.glob("*/*/*/data"), *self._partial())))
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -259,6 +259,14 @@ class ImageCache:
                     f"a run uses the image cache {self.root}, and nothing may be removed from it", "wait until it ends"
                 ) from None
             yield
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        # A run has it elsewhere by now.
+        return 0
 
 
 def _digest(data: Path) -> str:

@@ -23,6 +23,9 @@ _NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
 
 _MOST_PAGES = 50
 
+NO_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+"""What a proxy answers that lets no HEAD through."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptor:
@@ -135,6 +138,8 @@ class RegistryClient(Connection):
         registry refuses or fails.
         """
         response = self._request("HEAD", reference, "manifests", reference.identifier)
+        if response.status_code in NO_HEAD:
+            response = self._request("GET", reference, "manifests", reference.identifier)
         is_manifest = _media_type(response) in (*media_types.INDEXES, *media_types.MANIFESTS)
         if response.status_code == 200 and not is_manifest:
             raise RegistryError(

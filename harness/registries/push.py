@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from harness.errors import RegistryError
 from harness.images import media_types
 from harness.late import httpx
-from harness.registries.client import RegistryClient, announced
+from harness.registries.client import NO_HEAD, RegistryClient, announced
 from harness.registries.manifest_shape import require_sound
 from harness.registries.problems import is_page, refused_by_ghcr, unreachable
 from harness.registries.refused_logins import expired
@@ -105,9 +105,11 @@ class Transfer(RegistryClient):
         response = self.ask("HEAD", repository, f"manifests/{identifier}")
         if response.status_code == 404:
             return ""
-        if response.status_code in (401, 403):
+        if response.status_code in (401, 403, *NO_HEAD):
             # The answer to HEAD has no body, and no registry counts a GET that it refuses.
             response = self.ask("GET", repository, f"manifests/{identifier}")
+        if response.status_code == 404:
+            return ""
         if response.status_code != 200:
             refused = push_refused if "push" in self.actions else _pull_refused
             raise refused(self, response, f"{repository} {identifier}")
@@ -120,7 +122,7 @@ class Transfer(RegistryClient):
     def has_blob(self, repository: str, digest: str) -> bool:
         """Whether the registry has a blob."""
         response = self.ask("HEAD", repository, f"blobs/{digest}")
-        if response.status_code not in (200, 404):
+        if response.status_code not in (200, 404, *NO_HEAD):
             raise self.answered(response, f"the blob {repository}@{digest}")
         return response.status_code == 200
 

@@ -76,6 +76,14 @@ def test_the_commands_list_verify_and_prune(cache: ImageCache, capsys: pytest.Ca
     assert cache.size() == 0
 
 
+def test_what_a_run_moves_meanwhile_takes_no_place(cache: ImageCache) -> None:
+    before = cache.size()
+    (cache.root / "partial").mkdir(parents=True, exist_ok=True)
+    # As a file that is there when the folder is read, and is gone when its size is asked for.
+    (cache.root / "partial" / "moved").symlink_to("nowhere")
+    assert cache.size() == before
+
+
 def test_the_longest_unused_goes_first(cache: ImageCache) -> None:
     old, new = (store(cache, f"docker.io/acme/{it}:1", it.encode() * 100) for it in ("old", "new"))
     assert cache.prune(old.size) == [old]

@@ -343,3 +343,16 @@ def test_what_cannot_be_understood_is_the_registrys(answer: Answer) -> None:
     error = asked(lambda request: answer, lambda client, image: client.manifest(image))
     assert "cannot be understood: " in error.message
     assert error.next_step.startswith("ask who runs")
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_where_no_head_goes_through_content_is_read(status: int) -> None:
+    def answer(request: Request) -> Answer:
+        if request.method == "HEAD":
+            return Answer(status)
+        return FOUND if request.path.endswith("/1") else Answer(404, '{"errors": []}')
+
+    assert asked(answer, has) is True
+    assert asked(answer, lambda client, image: client.digest_at("a/b", "1")) == DIGEST
+    assert asked(answer, lambda client, image: client.digest_at("a/b", "2")) == ""
+    assert asked(answer, lambda client, image: client.has_blob("a/b", DIGEST)) is False
