@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import SecretStr
 
@@ -122,9 +122,9 @@ class Eyes:
         pinned = image.pinned(manifest.descriptor.digest)
         platforms = client.platforms(pinned)
         proofs, unproven = _proofs(client, image.repository, manifest)
-        labels: Mapping[str, str] = {}
+        labels: Mapping[str, object] = {}
         if platforms:
-            labels = (client.config(pinned, platform=str(platforms[0])).get("config") or {}).get("Labels") or {}
+            labels = _labels(client.config(pinned, platform=str(platforms[0])))
         stand_in = self.kind == "foundry"
         return Seen(
             state="unavailable" if stand_in else "found",
@@ -189,6 +189,13 @@ def _proofs(client: RegistryClient, repository: str, manifest: Manifest) -> tupl
         return (*inside, *referrers(client, repository, manifest.descriptor.digest)), ""
     except RegistryError as refused:
         return inside, refused.message
+
+
+def _labels(config: Mapping[str, Any]) -> Mapping[str, object]:
+    """The labels of an image, none where a registry has something else in their place."""
+    inner = config.get("config")
+    labels = inner.get("Labels") if isinstance(inner, dict) else None
+    return labels if isinstance(labels, dict) else {}
 
 
 def _ours(labels: Mapping[str, object]) -> dict[str, str]:

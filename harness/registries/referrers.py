@@ -165,12 +165,13 @@ def _cosign(client: RegistryClient, repository: str, digest: str) -> Iterator[Re
         if response.status_code != 200:
             raise client.answered(response, f"{repository}:{tag}")
         content = _content(response)
-        layers = content.get("layers") or []
+        listed = content.get("layers")
+        first = _mapping(listed[0]) if isinstance(listed, list) and listed else {}
         yield Referrer(
             digest=f"sha256:{hashlib.sha256(response.content).hexdigest()}",
             media_type=str(content.get("mediaType") or response.headers.get("content-type", "")),
             size=len(response.content),
-            artifact_type=str(content.get("artifactType") or (layers[0].get("mediaType") if layers else "") or ""),
+            artifact_type=str(content.get("artifactType") or first.get("mediaType") or ""),
             way="cosign tag",
             tag=tag,
         )
@@ -186,11 +187,16 @@ def _referrer(entry: Mapping[str, Any], way: Way) -> Referrer:
     return Referrer(
         digest=str(entry.get("digest")),
         media_type=str(entry.get("mediaType")),
-        size=int(entry.get("size") or 0),
+        size=size if isinstance(size := entry.get("size"), int) else 0,
         artifact_type=str(entry.get("artifactType") or ""),
         way=way,
-        annotations={str(key): str(value) for key, value in (entry.get("annotations") or {}).items()},
+        annotations={str(key): str(value) for key, value in _mapping(entry.get("annotations")).items()},
     )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """What should be one, and is what somebody wrote into a registry."""
+    return value if isinstance(value, dict) else {}
 
 
 def _is_index(response: httpx.Response) -> bool:

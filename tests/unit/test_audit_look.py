@@ -13,7 +13,7 @@ from harness.audit.images import _told
 from harness.audit.look import Eyes, Seen
 from harness.images.credentials import write_secret
 from harness.images.logins import TokenFile
-from harness.images.media_types import MANIFEST
+from harness.images.media_types import INDEX, MANIFEST
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
 from harness.registries.referrers import Referrer
@@ -31,6 +31,36 @@ def test_an_image_is_missing_only_where_the_registry_behind_a_cache_can_be_asked
 
     assert seen.state == state
     assert ("which proves nothing" in seen.message) == (behind != 404)
+
+
+@pytest.mark.parametrize(
+    ("said", "labels"),
+    [
+        ({"config": {"Labels": {"org.opencontainers.image.version": "1"}}}, 1),
+        ({"config": {"Labels": ["a"]}}, 0),
+        ({"config": "none"}, 0),
+        ({}, 0),
+    ],
+)
+def test_labels_and_proofs_of_odd_shapes_are_none(said: dict[str, object], labels: int) -> None:
+    odd = {"size": "large", "annotations": "none", "artifactType": "a/b", "mediaType": MANIFEST}
+    listed = {"mediaType": INDEX, "manifests": [{"digest": f"sha256:{'cd' * 32}", **odd}, {"digest": "../x"}, "all"]}
+
+    def answer(request: Request) -> Answer:
+        if "/referrers/" in request.path:
+            return Answer(200, json.dumps(listed), {"Content-Type": INDEX})
+        if request.path.endswith(".sig"):
+            return Answer(200, json.dumps({"mediaType": MANIFEST, "layers": {"first": 1}}), {"Content-Type": MANIFEST})
+        if "/blobs/" in request.path:
+            return Answer(200, json.dumps({"os": "linux", "architecture": "amd64", **said}))
+        document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": CONFIG, "layers": []}
+        found = request.path.endswith("/1") or "/manifests/sha256:" in request.path
+        return Answer(200, json.dumps(document), {"Content-Type": MANIFEST}) if found else Answer(404, '{"errors": []}')
+
+    with answering(answer) as server, Eyes("upstream", MirrorMap(), timeout=5) as eyes:
+        seen = eyes.look(ImageReference.parse(f"{server.address}/apache/spark:1"))
+    assert (seen.state, len(seen.labels), seen.unproven) == ("found", labels, "")
+    assert [it.way for it in seen.proofs] == ["referrers API", "cosign tag"]
 
 
 CONFIG = {"digest": f"sha256:{'ab' * 32}", "size": 2}
