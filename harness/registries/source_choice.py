@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from harness.errors import RegistryError, UsageError
+from harness.errors import HarnessError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import DOCKER_HUB
 from harness.registries.at_once import ask_all
@@ -89,7 +89,8 @@ def probe_all(
         try:
             with RegistryClient(mirror, host, timeout=timeout, attempts=1) as client:
                 client.ping()
-        except RegistryError as error:
+        except HarnessError as error:
+            # Also certificates of the environment that cannot be read.
             return error.message
         return ""
 

@@ -303,6 +303,11 @@ def test_certificates_of_the_environment_that_cannot_be_read_are_told(
         RegistryClient(None, "ghcr.io")
 
 
+def test_a_probe_tells_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    assert "cannot be read from SSL_CERT_FILE" in probe_all(["127.0.0.1:1"])["127.0.0.1:1"]
+
+
 @pytest.mark.parametrize(
     ("host", "scheme"),
     [("[::1]", "http"), ("[::1]:5000", "http"), ("localhost", "http"), ("[fd00::1]", "https"), ("ghcr.io", "https")],
