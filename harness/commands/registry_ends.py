@@ -136,15 +136,15 @@ def _end(
         mirror = mirror.model_copy(update={"ca": ca})
     if given and mirror:
         mirror = mirror.model_copy(update={"username": given.username, "password": given.password})
-    login = given
-    if login is None and mirror is None:
-        # What is public can be read without one; a push says which helper fails.
-        login = (
-            logins.credentials(image.registry, wanted.logins)
-            if push
-            else logins.for_pulls(image.registry, wanted.logins)[0]
-        )
-    return Transfer(mirror, image.registry, credentials=login, ca=ca, timeout=_SECONDS, push=push)
+    login, why = given, ""
+    if login is None and mirror is None and push:
+        login = logins.credentials(image.registry, wanted.logins)
+    elif login is None and mirror is None:
+        # What is public can be read without one.
+        login, why = logins.for_pulls(image.registry, wanted.logins)
+    made = Transfer(mirror, image.registry, credentials=login, ca=ca, timeout=_SECONDS, push=push)
+    made.no_login = why
+    return made
 
 
 def _name(source: Transfer, image: ImageReference, target: Transfer, to: ImageReference) -> str:

@@ -46,6 +46,9 @@ class Connection:
     actions = "pull"
     """The actions that tokens are requested for: the last part of the scope."""
 
+    no_login = ""
+    """Why there is none where there should be one, for messages."""
+
     def __init__(
         self,
         mirror: Mirror | None,
@@ -107,6 +110,9 @@ class Connection:
     def answered(self, response: httpx.Response, asked_for: str, hint: str = "", *, server: str = "") -> RegistryError:
         """The error for an unexpected response, with the way out for this login where it is about that."""
         error = answered(server or self._answering(response), self.host, response, asked_for, hint)
+        if error.status in (401, 403, 404) and self.no_login:
+            step = f"it was asked for without a login, since {self.no_login}; {error.next_step}"
+            return RegistryError(error.message, step, status=error.status)
         if error.status not in (401, 403) or self._credentials is None or self._is_mirror:
             return error
         if error.status == 401 and not self._credentials.has_password and "bearer" not in _challenges(response):

@@ -131,8 +131,10 @@ def _copied(image: GivenImage, reference: str, settings: Settings, say: Callable
 
 def _client(image: ImageReference, settings: Settings) -> Transfer:
     mirror = settings.mirrors.get(image.registry)
-    login = None if mirror else logins.for_pulls(image.registry, settings.logins)[0]
-    return Transfer(mirror, image.registry, credentials=login, timeout=_ASK_SECONDS, attempts=1)
+    login, why = (None, "") if mirror else logins.for_pulls(image.registry, settings.logins)
+    made = Transfer(mirror, image.registry, credentials=login, timeout=_ASK_SECONDS, attempts=1)
+    made.no_login = why
+    return made
 
 
 def _id_in_engine(name: str) -> str:

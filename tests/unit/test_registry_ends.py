@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from registry_fakes import Answer, answering
 
 from harness.commands.registry_ends import _end
-from harness.errors import CommandError, SettingsError
+from harness.errors import CommandError, RegistryError, SettingsError
 from harness.images.references import ImageReference
 from harness.registries import connection
 from harness.registries.front.certificates import authority
@@ -58,8 +59,13 @@ def test_a_helper_that_fails_keeps_nobody_from_reading_what_is_public(
     (tmp_path / "config.json").write_text('{"credsStore": "elsewhere"}')
     image = ImageReference.parse("registry.example.com/a/b:1")
 
-    with _end(Settings(), image, None, push=False) as source:
-        assert not source.has_login
+    with answering(lambda request: Answer(401)) as server:
+        private = ImageReference.parse(f"{server.address}/a/b:1")
+        with _end(Settings(), private, None, push=False) as source, pytest.raises(RegistryError) as raised:
+            source.manifest(private)
+    assert not source.has_login
+    said = "it was asked for without a login, since docker-credential-elsewhere could not return the credentials"
+    assert raised.value.next_step.startswith(said)
     with pytest.raises(CommandError, match="can only be used with another registry"):
         _end(Settings(), image, None, push=True)
 
