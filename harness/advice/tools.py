@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from harness.advice.remarks import End, Remark
@@ -14,11 +15,17 @@ from harness.matrix.release import Release
 from harness.report.advice import Sentence
 
 _ADDRESSED = ("http://", "https://", "oci://")
+_AT_REGISTRY = re.compile(r"[\w-]+(?:\.[\w-]+)+(?::\d+)?/")
 _REUSE = "https://helm.sh/docs/helm/helm_upgrade/"
 
 
 def own_repository(address: str, homes: Homes) -> str:
-    """The address of the chart's repository where it is one of the user's own; empty where it is upstream's."""
+    """The address of the chart's repository where it is one of the user's own; empty where it is upstream's.
+
+    Argo CD and helmfile leave out the scheme of a registry.
+    """
+    if _AT_REGISTRY.match(address):
+        address = f"oci://{address}"
     is_own = address.startswith(_ADDRESSED) and is_known(address) and not homes.may_have_chart(address)
     return address if is_own else ""
 
@@ -34,7 +41,7 @@ def of_repository(address: str, target: Release, homes: Homes) -> Iterator[Remar
             step=f"take {target.chart_repository} as the repository of the chart, in the place of {address}",
             stops=True,
         )
-    elif own_repository(address, homes):
+    elif address := own_repository(address, homes):
         at = target.chart_oci or target.chart_repository
         text = f"the chart comes from {address}, where upstream publishes nothing: {target.version} must be there, too"
         yield Remark(

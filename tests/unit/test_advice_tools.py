@@ -234,6 +234,8 @@ def test_commands_ask_the_repository_that_the_chart_comes_from(
     for address, chart in (
         (own, f"spark-operator --repo {own}"),
         ("oci://harbor.acme.example/charts", "oci://harbor.acme.example/charts/spark-operator"),
+        ("harbor.acme.example:8443/charts", "oci://harbor.acme.example:8443/charts/spark-operator"),
+        ("ghcr.io/kubeflow/helm-charts", "oci://ghcr.io/kubeflow/helm-charts/spark-operator"),
         (UPSTREAM, "oci://ghcr.io/kubeflow/helm-charts/spark-operator"),
         ("https://${NEXUS}/helm", "oci://ghcr.io/kubeflow/helm-charts/spark-operator"),
     ):
