@@ -16,8 +16,9 @@ import yaml
 
 from harness.kube.needs import Need, needs
 from harness.late import quantities
-from harness.releases import chart_files, node_labels, scheduling, value_kinds
+from harness.releases import chart_files, node_labels, refused_objects, scheduling, value_kinds
 from harness.releases.charts import Chart
+from harness.releases.for_a_run import KUBERNETES_OWN
 from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import with_job_namespaces
 from harness.releases.scheduling import part_of
@@ -27,6 +28,9 @@ from harness.wording import counted
 
 _EVERY_CLUSTER_HAS = ("system-cluster-critical", "system-node-critical")
 """Priority classes of Kubernetes' own."""
+
+_RESERVED = "system-"
+"""How the names of those begin that nobody else may make (kubernetes, pkg/apis/scheduling/validation)."""
 
 _API_LACKS = re.compile(r"does not support the required API version `(?P<version>[^`]+)` for `(?P<kind>[^`]+)`")
 """The chart's words where a kind is missing that its own objects have (templates/prometheus, templates/certmanager)."""
@@ -137,26 +141,32 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
 
     Nothing where it does not render without them either. Raises CommandTimeout, and ToolError for an unusable Helm.
     """
-    wrong = list(value_kinds.refused(merge(*given.users)))
-    if wrong:
-        return Misfit(
-            words="; ".join(f"{it.key} {it.words}" for it in wrong), next_step="; ".join(it.step for it in wrong)
-        )
-    values = given.values(*given.own, *given.users)
+    wrong = _of_wrong_kinds(given)
+    if wrong is not None:
+        return wrong
     try:
-        objects = helm.template(
-            chart, given.name, given.namespace, values, api_versions=given.kinds, kubernetes=given.kubernetes
-        )
+        objects = _rendered(helm, chart, given)
     except HelmError as refused:
-        if not _renders(helm, chart, given):
+        if _without(helm, chart, given) is None:
             return Fit()
         lacks = list(_of_refusal(refused.message))
         if not lacks:
             next_step = "correct them, compare with `helm show values`"
             return Misfit(words=refused.message, next_step=next_step, by_helm=True)
         return _told(lacks, given)
+    refused = _refused(helm, chart, given, objects)
+    if refused is not None:
+        return refused
     lacks, found = _asked_for(objects, given)
     return _told(lacks, given) if lacks else replace(found, objects=tuple(objects))
+
+
+def mistakes(helm: Helm, chart: Chart, given: Given) -> Misfit | None:
+    """What no cluster takes of the user's values; None too where the chart does not render without the cluster."""
+    try:
+        return _of_wrong_kinds(given) or _refused(helm, chart, given, _rendered(helm, chart, given))
+    except HelmError:
+        return None
 
 
 def unknown(chart: Chart, values: Mapping[str, Any]) -> list[str]:
@@ -188,6 +198,9 @@ def _asked_for(objects: Sequence[Mapping[str, Any]], given: Given) -> tuple[list
     lacks += made
     labels = [node_labels.labels(it.demand, number) for number, it in enumerate(nodes, 1)]
     classes = dict(_priority_classes(objects, given.made))
+    reserved = {key: it for key, it in classes.items() if it.startswith(_RESERVED)}
+    words = "the PriorityClass {}, as which Kubernetes lets nobody make one"
+    lacks += [Lack(value=key, what=words.format(it), off='""') for key, it in reserved.items()]
     found = Fit(nodes=tuple(labels), priority_classes=tuple(dict.fromkeys(classes.values())))
     if not given.exact:
         return lacks, Fit(nodes=found.nodes, priority_classes=found.priority_classes, told=tuple(_of_fit(found)))
@@ -226,12 +239,38 @@ def _lacking(objects: Iterable[Mapping[str, Any]], given: Given) -> Iterator[Lac
             yield from _of_account((part or {}).get("app.kubernetes.io/component", "spark"))
 
 
-def _renders(helm: Helm, chart: Chart, given: Given) -> bool:
+def _of_wrong_kinds(given: Given) -> Misfit | None:
+    wrong = list(value_kinds.refused(merge(*given.users)))
+    words = "; ".join(f"{it.key} {it.words}" for it in wrong)
+    return Misfit(words=words, next_step="; ".join(it.step for it in wrong)) if wrong else None
+
+
+def _rendered(helm: Helm, chart: Chart, given: Given) -> list[dict[str, Any]]:
+    values = given.values(*given.own, *given.users)
+    return helm.template(
+        chart, given.name, given.namespace, values, api_versions=given.kinds, kubernetes=given.kubernetes
+    )
+
+
+def _refused(helm: Helm, chart: Chart, given: Given, objects: Sequence[Mapping[str, Any]]) -> Misfit | None:
+    """What no API server takes of the rendered objects; None where the chart is no better without the user's values."""
+    told = list(refused_objects.found(objects, merge(*given.users)))
+    known = {it.why for it in refused_objects.found(_without(helm, chart, given) or (), {})} if told else set()
+    told = [it for it in told if it.why not in known]
+    if not told:
+        return None
+    by_file = {it: _file_of(it.key.partition("[")[0], given.users, given.files) for it in told}
+    words = "; ".join(f"{it.key} {it.why}{f' ({file})' if file else ''}" for it, file in by_file.items())
+    return Misfit(words=words, next_step="; ".join(dict.fromkeys(it.step for it in told)))
+
+
+def _without(helm: Helm, chart: Chart, given: Given) -> list[dict[str, Any]] | None:
+    """What the chart renders without the user's values; None where it does not."""
+    values = given.values(*given.own)
     try:
-        helm.template(chart, given.name, given.namespace, given.values(*given.own), kubernetes=given.kubernetes)
+        return helm.template(chart, given.name, given.namespace, values, kubernetes=given.kubernetes)
     except HelmError:
-        return False
-    return True
+        return None
 
 
 def _of_refusal(said: str) -> Iterator[Lack]:
@@ -260,7 +299,7 @@ def _of_deployment(deployment: Mapping[str, Any], made: Iterable[Need], room: Ro
     arguments = [str(it) for it in (pod.get("containers") or [{}])[0].get("args") or ()]
     for it in arguments:
         flag, _, scheduler = it.partition("=")
-        if flag == "--default-batch-scheduler" and scheduler:
+        if flag == "--default-batch-scheduler" and scheduler not in ("", KUBERNETES_OWN):
             what = f"the scheduler {scheduler} for every application"
             yield Lack(value="controller.batchScheduler.default", what=what, off='""')
 
@@ -341,7 +380,7 @@ def _of_account(part: str) -> Iterator[Lack]:
 
 
 def _told(lacks: Sequence[Lack], given: Given) -> Misfit:
-    by_file = {it: _file_of(it, given.users, given.files) for it in lacks}
+    by_file = {it: _file_of(it.value, given.users, given.files) for it in lacks}
     told = [f"{it}{f' ({file})' if file else ''}" for it, file in by_file.items()]
     instead = ", ".join(dict.fromkeys(it.instead for it in lacks))
     otherwise = ", or leave out --exact-values" if given.exact else ""
@@ -351,7 +390,7 @@ def _told(lacks: Sequence[Lack], given: Given) -> Misfit:
     )
 
 
-def _file_of(lack: Lack, users: Sequence[Mapping[str, Any]], files: Sequence[str]) -> str:
+def _file_of(key: str, users: Sequence[Mapping[str, Any]], files: Sequence[str]) -> str:
     """The last of the files that sets a value, as Helm takes it."""
-    named = [file for file, values in zip(files, users, strict=False) if at(values, lack.value) is not None]
+    named = [file for file, values in zip(files, users, strict=False) if at(values, key) is not None]
     return named[-1] if named else ""

@@ -9,6 +9,8 @@ from typing import Any
 from harness.releases.values import at, merge
 
 _SCHEDULER = "controller.batchScheduler"
+KUBERNETES_OWN = "default-scheduler"
+"""The scheduler that each cluster has; kubeSchedulerNames may have its name."""
 
 
 def adapted(documents: Sequence[Mapping[str, Any]]) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
@@ -19,7 +21,7 @@ def adapted(documents: Sequence[Mapping[str, Any]]) -> tuple[tuple[Mapping[str, 
     """
     values = merge(*documents)
     default = at(values, f"{_SCHEDULER}.default")
-    if not default or not at(values, f"{_SCHEDULER}.enable"):
+    if not default or default == KUBERNETES_OWN or not at(values, f"{_SCHEDULER}.enable"):
         return tuple(documents), ()
     off = {"controller": {"batchScheduler": {"default": ""}}}
     told = (

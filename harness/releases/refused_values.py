@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.matrix.versions import numbers
+from harness.releases import value_kinds
 from harness.releases.values import at, merge
 
 Values = Mapping[str, Any]
@@ -34,8 +35,6 @@ _CHOICES = {
     "controller.scheduledSparkApplicationTimestampPrecision": ("nanos", "micros", "millis", "seconds", "minutes"),
 }
 _LONGEST_WEBHOOK = 30
-_GO_DURATION = re.compile(r"(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
-"""A duration of Go's time.ParseDuration."""
 
 _PORTS = {
     "controller": {
@@ -51,7 +50,25 @@ _PROBES = 8081
 _SCHEDULERS = ("volcano", "yunikorn")
 """Batch schedulers that the controller has (cmd/operator/controller/start.go)."""
 _LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+_OF_CERTIFICATES = {"duration": "2160h", "renewBefore": "0"}
+"""cert-manager's own, where values set none; of the time before, it takes a third of the duration."""
+
+_ENDS = "the controller ends at its start"
+_JITTER = 1.2
+"""How much longer than a period of retries client-go wants to have for a renewal (JitterFactor)."""
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PARTS_OF_DURATION = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
+
+_LABEL_KEY = r"(?:[A-Za-z0-9.-]+/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
+_LABEL_TEXT = r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)?"
+_BETWEEN = re.compile(r",(?![^()]*\))")
+_REQUIREMENT = re.compile(
+    rf"!?\s*{_LABEL_KEY}|{_LABEL_KEY}\s*(?:=|==|!=)\s*{_LABEL_TEXT}|{_LABEL_KEY}\s*[<>]\s*\d+"
+    rf"|{_LABEL_KEY}\s+(?:not)?in\s*\((?:\s*{_LABEL_TEXT}\s*,)*\s*{_LABEL_TEXT}\s*\)"
+)
+"""One requirement of a selector of labels as a text, between commas (apimachinery, pkg/labels/selector.go)."""
 
 _EVERY_GATE = ("AllAlpha", "AllBeta")
 
@@ -77,6 +94,10 @@ def found(values: Values, defaults: Values, name: str) -> Iterator[Refused]:
     yield from _chosen(values, defaults)
     yield from _namespaces(values)
     yield from _scheduler(used)
+    yield from _leading(used)
+    yield from _buckets(values)
+    yield from _selector(values, defaults)
+    yield from _ingress(used)
     for part in ("controller", "webhook"):
         if part == "controller" or at(used, "webhook.enable"):
             yield from _several(used, part)
@@ -137,11 +158,7 @@ def _chosen(values: Values, defaults: Values) -> Iterator[Refused]:
             few = ", ".join(known)
             why = f"is {value}, and may be {few}"
             yield Refused(key=key, why=why, step=("set ", f"{key} to one of {few}"), value=value)
-    for key in ("certManager.duration", "certManager.renewBefore"):
-        value = str(at(values, key) or "")
-        if value and not _GO_DURATION.fullmatch(value):
-            why = f"is {value}, and cert-manager takes hours, minutes and seconds, such as 2160h"
-            yield Refused(key=key, why=why, step=("write ", f"{key} in hours"), value=value)
+    yield from _certificate(values)
     seconds = at(values, "webhook.timeoutSeconds")
     if isinstance(seconds, int) and not 1 <= seconds <= _LONGEST_WEBHOOK:
         why = f"is {seconds}, and Kubernetes takes 1 to {_LONGEST_WEBHOOK}"
@@ -151,6 +168,24 @@ def _chosen(values: Values, defaults: Values) -> Iterator[Refused]:
     if name and not _LABEL.fullmatch(str(name)):
         why = f"is {name}, which is no name for a Service: lower-case letters, digits and -, beginning with a letter"
         yield Refused(key="fullnameOverride", why=why, step=("correct ", "fullnameOverride"), value=name)
+
+
+def _certificate(values: Values) -> Iterator[Refused]:
+    """What cert-manager does not take of a Certificate (internal/apis/certmanager/validation of cert-manager)."""
+    for key in ("certManager.duration", "certManager.renewBefore"):
+        value = str(at(values, key) or "")
+        if value and not value_kinds.is_duration(value):
+            why = f"is {value}, and cert-manager takes hours, minutes and seconds, such as 2160h"
+            yield Refused(key=key, why=why, step=("write ", f"{key} in hours"), value=value)
+    lasts, renewed = (_seconds(at(values, f"certManager.{it}") or of) for it, of in _OF_CERTIFICATES.items())
+    if lasts is not None and renewed is not None and renewed >= lasts:
+        why = "is no less than the duration, before the end of which cert-manager is to renew"
+        step = "certManager.renewBefore to less than certManager.duration"
+        yield Refused(key="certManager.renewBefore", why=why, step=("set ", step))
+    issuer = at(values, "certManager.issuerRef")
+    if isinstance(issuer, Mapping) and issuer and not issuer.get("name"):
+        why = "has no name, so that no issuer is meant by it"
+        yield Refused(key="certManager.issuerRef", why=why, step=("write ", "certManager.issuerRef with a name"))
 
 
 def _namespaces(values: Values) -> Iterator[Refused]:
@@ -172,6 +207,71 @@ def _scheduler(used: Values) -> Iterator[Refused]:
             f"is {name}, which is neither {' nor '.join(_SCHEDULERS)} nor in {named}: the controller ends at its start"
         )
         yield Refused(key=key, why=why, step=("set ", f"{key} to one of {', '.join(known)}, or to nothing"), value=name)
+
+
+def _leading(used: Values) -> Iterator[Refused]:
+    """Times of the leader election that client-go does not take together (tools/leaderelection, NewLeaderElector)."""
+    above = "controller.leaderElection"
+    lease, renew, retry = (
+        _seconds(at(used, f"{above}.{it}")) for it in ("leaseDuration", "renewDeadline", "retryPeriod")
+    )
+    if not at(used, f"{above}.enable") or None in (lease, renew, retry):
+        return
+    shown = {it: at(used, f"{above}.{it}") for it in ("leaseDuration", "renewDeadline", "retryPeriod")}
+    if lease <= renew:
+        why = f"is {shown['leaseDuration']}, and must be more than renewDeadline ({shown['renewDeadline']})"
+        step = f"{above}.leaseDuration to more than renewDeadline"
+        yield Refused(key=f"{above}.leaseDuration", why=f"{why}: {_ENDS}", step=("set ", step))
+    if renew <= retry * _JITTER:
+        why = f"is {shown['renewDeadline']}, and must be more than {_JITTER} times retryPeriod ({shown['retryPeriod']})"
+        step = f"{above}.renewDeadline to more than {_JITTER} times retryPeriod"
+        yield Refused(key=f"{above}.renewDeadline", why=f"{why}: {_ENDS}", step=("set ", step))
+
+
+def _seconds(duration: object) -> Any:
+    """A duration of Go in seconds; None for what is none."""
+    if not value_kinds.is_duration(duration):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in _PARTS_OF_DURATION.findall(str(duration)))
+
+
+def _buckets(values: Values) -> Iterator[Refused]:
+    """Bounds of histograms, which the controller reads as numbers (pflag) and registers in their order (Prometheus)."""
+    for name in ("jobSubmitLatencyBuckets", "jobStartLatencyBuckets"):
+        key = f"prometheus.metrics.{name}"
+        given = at(values, key)
+        if given is None or isinstance(given, list | Mapping):
+            continue
+        try:
+            bounds = [float(it) for it in str(given).split(",")] if " " not in str(given) else None
+        except ValueError:
+            bounds = None
+        if given != "" and (bounds is None or bounds != sorted(set(bounds))):
+            why = f"is {given}, and must be numbers in rising order, with commas and no blanks between them: {_ENDS}"
+            yield Refused(key=key, why=why, step=("write ", f"{key} like 0.5,1,2"), value=given)
+
+
+def _selector(values: Values, defaults: Values) -> Iterator[Refused]:
+    key = "spark.jobNamespaceSelector"
+    given = at(values, key)
+    if not isinstance(given, str) or not given or at(defaults, key) is None:
+        return
+    if not all(_REQUIREMENT.fullmatch(it.strip()) for it in _BETWEEN.split(given)):
+        why = f"is {given}, which is no selector of labels: {_ENDS}"
+        yield Refused(key=key, why=why, step=("write ", f"{key} like spark=enabled,env in (prod,test)"), value=given)
+
+
+def _ingress(used: Values) -> Iterator[Refused]:
+    """What the controller reads as the tls of an Ingress (networking/v1 IngressTLS), from JSON."""
+    key = "controller.uiIngress.tls"
+    given = at(used, key)
+    if not at(used, "controller.uiIngress.enable"):
+        return
+    for it in given if isinstance(given, list) else ():
+        hosts = at(it, "hosts")
+        if not isinstance(it, Mapping) or not (hosts is None or isinstance(hosts, list)):
+            why = f"has {_shown(it)}, and the controller reads a list of hosts with a secretName: {_ENDS}"
+            yield Refused(key=key, why=why, step=("write each of ", f"{key} like {{hosts: [a.example.com]}}"))
 
 
 def _listening(values: Values, used: Values, part: str, defaults: Values) -> Iterator[Refused]:

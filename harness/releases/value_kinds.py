@@ -31,6 +31,14 @@ _PART_OF_PODS, _PERCENT = ".podDisruptionBudget.minAvailable", re.compile(r"\d+%
 _TAG = "image.tag"
 _DURATION = re.compile(r"\d+(?:ms|s|m|h)")
 
+_GO_DURATIONS = re.compile(
+    r"controller\.(?:leaderElection\..+|driverPodCreationGracePeriod|workqueueRateLimiter\.maxDelay\.duration)"
+)
+"""Keys that become arguments which Go's time.ParseDuration reads (cmd/operator/controller/start.go)."""
+_GO_DURATION = re.compile(r"0|(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
+_FRACTIONS = ("controller.kubeAPIQPS", "webhook.kubeAPIQPS")
+"""Numbers that need not be whole: the only ones that are no Int flag (cmd/operator)."""
+
 _TAKEN: Mapping[pod_kinds.Kind, str] = {
     "a number": "a whole number",
     "true or false": "true or false",
@@ -82,17 +90,30 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
             yield Wrong(key=key, words=words, step=f"write {key} with its unit, like {value}s", renders=True)
         elif key.endswith(_PART_OF_PODS) and _PERCENT.fullmatch(str(value)):
             continue
-        elif isinstance(own, int) and own is not True and own is not False and _is_word(value):
+        elif _is_whole(own) and _is_word(value):
             words = f'is the text "{value}", and in {chart} a number'
             yield Wrong(key=key, words=words, step=f"write {key} as a number", renders=True)
         elif _is_nothing(value) and own in ({}, []):
             # A template asks for it by `with`, which takes any of these for nothing.
             continue
+        elif isinstance(own, str) and _GO_DURATIONS.fullmatch(key) and not is_duration(value):
+            words = f"is {value}, and {chart} passes it on as a duration of Go, like {own}"
+            yield Wrong(key=key, words=words, step=f"write {key} in hours, minutes and seconds", renders=True)
+        elif _is_whole(own) and isinstance(value, float) and value != int(value) and key not in _FRACTIONS:
+            words = f"is {value}, and in {chart} a whole number"
+            yield Wrong(key=key, words=words, step=f"write {key} as a whole number", renders=True)
         elif own is not None and _kind(value) != _kind(own) and not {_kind(value), _kind(own)} <= _PLAIN:
             words = f"is {_kind(value)}, and in {chart} {_kind(own)}"
             step = f"write {key} as {_kind(own)}, or remove it from the values"
-            yield Wrong(key=key, words=words, step=step)
+            # A template joins the items of a list, or takes a text as it is.
+            joined = isinstance(own, list) and isinstance(value, str)
+            yield Wrong(key=key, words=words, step=step, renders=not joined)
     yield from refused(values)
+
+
+def is_duration(value: object) -> bool:
+    """Whether Go's time.ParseDuration takes it."""
+    return bool(_GO_DURATION.fullmatch(str(value)))
 
 
 def _compared(values: Values, defaults: Values, above: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -107,6 +128,10 @@ def _compared(values: Values, defaults: Values, above: str = "") -> Iterator[tup
 
 def _is_nothing(value: object) -> bool:
     return value in ("", {}, [])
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_word(value: object) -> bool:

@@ -116,7 +116,9 @@ class Preparation:
             return errored("inputs-available", str(trouble))
         first = releases[cell.path.releases[0]]
         # What a user's values ask for, a user's cluster has.
-        refusal = self._locker.refusal(cell) or (None if provider.guest else self._ground.problem(first, releases))
+        refusal = self._locker.refusal(cell) or (
+            self._ground.mistakes(first) if provider.guest else self._ground.problem(first, releases)
+        )
         if refusal is not None:
             return refusal
         if not provider.guest:
@@ -149,7 +151,7 @@ class Preparation:
             raise
         except Exception as error:
             found = finding_of(INSTALLED, error, {ReleaseError: failed, UnavailableError: unavailable})
-            return self._as_known(found, releases)
+            return self._ground.refused(self._as_known(found, releases))
         self._record.made = prepared
         return prepared
 

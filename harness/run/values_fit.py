@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from harness.kube import invalid
 from harness.matrix.release import Release
 from harness.releases import fitting, refused_values, rights, value_kinds
 from harness.releases.fitting import Fit, Given, Misfit
 from harness.releases.helm import Helm
 from harness.releases.namespaces import of_values
 from harness.releases.on_path import ReleaseOnPath
-from harness.releases.values import merge
-from harness.verdicts import Finding, errored, passed
+from harness.releases.values import at, merge
+from harness.verdicts import Finding, Verdict, errored, passed
 
 CHECK = "values-fit"
 SHOWN = "values-as-in-production"
+_LEADER = "controller.leaderElection.enable"
 _AS_THEY_ARE = "--exact-values leaves it as it is"
 
 
@@ -33,18 +35,46 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
     first = next(iter(releases.values()))
     found = _fit(helm, given, first)
     if isinstance(found, Misfit):
-        files = f" ({', '.join(given.files)})" if given.files else ""
-        return errored(
-            CHECK,
-            f"the values of --values{files} do not fit the chart of {first.release.name}: {found.words}\n"
-            f"  next: {found.next_step}",
-        )
+        return _misfit(found, given, first)
     will = [*_unmet(found, first.release)]
     for later in [it for it in releases.values() if it is not first]:
         asked = _fit(helm, replace(given, own=(later.values, *given.own[1:])), later)
         will += _unmet(asked, later.release)
         found = _with_later(found, asked, later.release.name)
     return replace(found, told=(*_namespaces(given), *found.told, *_unknown(given, releases), *will))
+
+
+def mistakes(given: Given, helm: Helm, first: ReleaseOnPath) -> Finding | None:
+    """The user's mistake in the values of the release that comes first, whatever there is in the cluster."""
+    found = (_mistakes(given, first) or fitting.mistakes(helm, first.chart, given)) if given.users else None
+    return _misfit(found, given, first) if found else None
+
+
+def refused(finding: Finding, files: Sequence[str]) -> Finding:
+    """The finding about an install with the user's values; one that an API server took for wrong in itself is an error.
+
+    Whether it is the values or the chart cannot be told from that.
+    """
+    if finding.verdict is not Verdict.FAILED or not invalid.says_so(finding.message):
+        return finding
+    said, _, _ = finding.message.partition("\n  next: ")
+    told = (
+        f"the API server does not take what the chart makes of the values of --values{_named(files)}: {said}\n"
+        "  next: correct the value that these words are about; if it is right, see whether the cell passes without it"
+    )
+    return errored(CHECK, told, **finding.evidence)
+
+
+def _misfit(found: Misfit, given: Given, first: ReleaseOnPath) -> Finding:
+    return errored(
+        CHECK,
+        f"the values of --values{_named(given.files)} do not fit the chart of {first.release.name}: {found.words}\n"
+        f"  next: {found.next_step}",
+    )
+
+
+def _named(files: Sequence[str]) -> str:
+    return f" ({', '.join(files)})" if files else ""
 
 
 def shown(told: tuple[str, ...]) -> list[Finding]:
@@ -67,7 +97,16 @@ def _mistakes(given: Given, it: ReleaseOnPath) -> Misfit | None:
         (f"{one.key} {one.why}", "".join(one.step))
         for one in refused_values.found(values, defaults, it.release.version)
     ]
+    told += _leaderless(merge(defaults, values))
     return _told(told) if told else None
+
+
+def _leaderless(used: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Several controllers of which each submits every application: what comes of that says nothing of a release."""
+    replicas = at(used, "controller.replicas")
+    if at(used, _LEADER) is False and isinstance(replicas, int) and replicas > 1:
+        words = f"is false with {replicas} replicas of the controller, of which each then submits every application"
+        yield f"{_LEADER} {words}", f"set {_LEADER} to true, or controller.replicas to 1"
 
 
 def _wrong(values: Mapping[str, Any], it: ReleaseOnPath) -> list[value_kinds.Wrong]:

@@ -163,7 +163,7 @@ def test_what_is_in_the_cluster_before_is_not_missing() -> None:
         ({"requests": {"cpu": "2500m"}}, "2.5 processors in one pod, and this machine has 2"),
         ({"limits": {"memory": "16Gi"}}, "16384 MiB in one pod, and this machine has 4096"),
         ({"requests": {"cpu": 1}, "limits": {"cpu": 8}}, ""),
-        ({"requests": {"cpu": "many"}}, ""),
+        ({"requests": {"cpu": "many"}}, "webhook.resources.requests.cpu is many, which is no quantity"),
     ],
 )
 def test_requests_that_are_more_than_the_machine(resources: Mapping[str, Any], said: str) -> None:

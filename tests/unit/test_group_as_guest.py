@@ -6,9 +6,10 @@ Provider, release and checks are stand-ins, see run_fakes; the group, its prepar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -21,7 +22,8 @@ from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN, Cluster
 from harness.matrix.model import Environment
 from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec, Guest
-from harness.releases import crds
+from harness.releases import crds, fitting
+from harness.releases.fitting import Misfit
 from harness.run.group import Group
 from harness.run.session import Session
 
@@ -39,7 +41,14 @@ class GuestProvider(FakeProvider):
 class Stay:
     """A group that ran to its end. `differ` is what others' CRDs differ in."""
 
-    def __init__(self, stage: Stage, patches: pytest.MonkeyPatch, *, differ: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        patches: pytest.MonkeyPatch,
+        *,
+        differ: tuple[str, ...] = (),
+        users: tuple[Mapping[str, Any], ...] = (),
+    ) -> None:
         patches.setattr(crds, "strangers", lambda api, chart, marks: list(differ))
         patches.setattr(crds, "bring", lambda api, chart: stage.events.append("CRDs"))
         self.results = Results()
@@ -59,7 +68,7 @@ class Stay:
             "existing/install-2.5.2",
             [attempt("spark-pi")],
             cluster_name=NAME,
-            asked=request(stage.folder),
+            asked=replace(request(stage.folder), users=users),
             host=host(),
             resources=self.resources,  # type: ignore[arg-type]
             evidence_folder=lambda it: stage.folder / "reports" / it.name,
@@ -110,6 +119,21 @@ def test_others_crds_that_differ_keep_the_release_out(stage: Stage, monkeypatch:
     assert "spec.versions: 1 → 2" in stay.results.by_scenario["spark-pi"].reason
     assert not [it for it in stage.events if it.startswith(("CRDs", "namespaces", "install"))]
     assert f"delete {NAME}" in stage.events
+
+
+def test_values_that_no_cluster_takes_keep_the_release_out_and_what_others_lack_does_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistake: list[Misfit | None] = [Misfit(words="controller.affinity is text", next_step="correct it")]
+    monkeypatch.setattr(fitting, "mistakes", lambda *given: mistake[0])
+    monkeypatch.setattr(fitting, "fit", lambda *given: pytest.fail("what it asks for is there"))
+    stay = Stay(stage, monkeypatch, users=({"controller": {"affinity": "soft"}},))
+    assert stay.results.verdicts == {"spark-pi": "error"}
+    assert "controller.affinity is text\n  next: correct it" in stay.results.by_scenario["spark-pi"].reason
+    assert not [it for it in stage.events if it.startswith(("create", "CRDs", "namespaces", "install"))]
+
+    mistake[0] = None
+    assert Stay(stage, monkeypatch, users=({"controller": {}},)).results.verdicts == {"spark-pi": "passed"}
 
 
 def test_what_could_not_be_removed_stays_in_the_ledger_with_its_cluster(

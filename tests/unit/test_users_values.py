@@ -18,6 +18,7 @@ from test_change import CHART, INSTALLED
 from test_rights import objects
 
 from harness import process, waiting
+from harness.errors import ReleaseError
 from harness.kube.cluster import Cluster
 from harness.matrix import catalogue, expand
 from harness.releases import change, fitting, provision
@@ -169,6 +170,23 @@ def test_nodes_that_values_need_are_made(stage: Stage, monkeypatch: pytest.Monke
 
     assert [it.nodes for it in stage.specs] == [2]
     assert "2 nodes" in stage.events
+
+
+@pytest.mark.parametrize(("files", "verdict"), [(("mine.yaml",), Verdict.ERROR), ((), Verdict.FAILED)])
+def test_an_object_that_an_api_server_takes_for_wrong_may_be_as_the_values_have_it(
+    files: tuple[str, ...], verdict: Verdict, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise ReleaseError('helm upgrade failed: Deployment.apps "it" is invalid: spec.replicas: Invalid value: -1')
+
+    monkeypatch.setattr(fitting, "fit", lambda *given: Fit())
+    monkeypatch.setattr(fitting, "unknown", lambda chart, values: [])
+    stage.on_install = refuse
+    result = run(stage, *files).by_scenario["spark-pi"]
+
+    assert result.verdict is verdict
+    assert "spec.replicas: Invalid value: -1" in result.reason
+    assert ("values of --values (mine.yaml)" in result.reason) is bool(files)
 
 
 @pytest.mark.parametrize(("listed", "ends"), [(["spark-pi"], "operator-checks"), ([], "spark-pi, operator-checks")])

@@ -19,7 +19,7 @@ from harness.releases.fitting import Fit, Given
 from harness.releases.helm import Helm, HelmError
 from harness.releases.on_path import ReleaseOnPath
 from harness.run import values_fit
-from harness.verdicts import Finding, Verdict
+from harness.verdicts import Finding, Verdict, failed, passed
 
 
 class NoHelm:
@@ -55,6 +55,22 @@ def look(values: Mapping[str, Any], *, refuses: str = "", releases: tuple[str, .
         ({"spark": {"jobNamespaces": ["Team_A"]}}, "has Team_A, which is no name of a namespace"),
         ({"spark": {"jobNamespaces": ["${NS}"]}}, "has ${NS}, which is no name of a namespace"),
         ({"webhook": {"port": 8080}}, "is 8080, and so is prometheus.metrics.port"),
+        ({"controller": {"driverPodCreationGracePeriod": "1d"}}, "as a duration of Go, like 10s"),
+        ({"controller": {"leaderElection": {"leaseDuration": "15 s"}}}, "as a duration of Go, like 15s"),
+        ({"controller": {"leaderElection": {"renewDeadline": "20s"}}}, "must be more than renewDeadline (20s)"),
+        ({"controller": {"leaderElection": {"retryPeriod": "9s"}}}, "must be more than 1.2 times retryPeriod (9s)"),
+        ({"controller": {"replicas": 2, "leaderElection": {"enable": False}}}, "of which each then submits every"),
+        ({"controller": {"kubeAPIBurst": 30.5}}, "is 30.5, and in the chart of 2.5.2 a whole number"),
+        ({"controller": {"env": {"A": "b"}}}, "controller.env is a map, and in the chart of 2.5.2 a list"),
+        ({"controller": {"uiIngress": {"enable": True, "tls": [{"hosts": "a"}]}}}, "reads a list of hosts"),
+        ({"prometheus": {"metrics": {"jobStartLatencyBuckets": [30, 60]}}}, "is a list, and in the chart of 2.5.2"),
+        ({"prometheus": {"metrics": {"jobStartLatencyBuckets": "30s,60s"}}}, "must be numbers in rising order"),
+        ({"prometheus": {"metrics": {"jobSubmitLatencyBuckets": "2,1"}}}, "must be numbers in rising order"),
+        ({"spark": {"jobNamespaceSelector": {"matchLabels": {"a": "b"}}}}, "is a map, and in the chart of 2.5.2 text"),
+        ({"spark": {"jobNamespaceSelector": "team in (a"}}, "is team in (a, which is no selector of labels"),
+        ({"spark": {"jobNamespaces": ["a" * 64]}}, "which is no name of a namespace"),
+        ({"certManager": {"duration": "24h", "renewBefore": "48h"}}, "renewBefore is no less than the duration"),
+        ({"certManager": {"issuerRef": {"kind": "ClusterIssuer"}}}, "certManager.issuerRef has no name"),
     ],
 )
 def test_what_helm_renders_and_nobody_can_use_is_no_fault_of_the_release(values: dict[str, Any], said: str) -> None:
@@ -75,10 +91,49 @@ def test_what_helm_stumbles_over_is_told_by_its_key() -> None:
     assert "some template ends" in unexplained.message
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"controller": {"leaderElection": {"leaseDuration": "1m30s", "renewDeadline": "1m", "retryPeriod": "500ms"}}},
+        {"controller": {"leaderElection": {"enable": False, "leaseDuration": "1s"}}},
+        {"controller": {"kubeAPIQPS": 20.5, "batchScheduler": {"kubeSchedulerNames": "volcano"}}},
+        {"prometheus": {"metrics": {"jobStartLatencyBuckets": "0.5,1,2e1"}, "podMonitor": {"labels": {}}}},
+        {"spark": {"jobNamespaceSelector": "team in (a, b),env!=prod,!off, x.io/tier = 1,spark"}},
+        {"certManager": {"duration": "2160h", "renewBefore": "360h", "issuerRef": {"name": "ca"}}},
+    ],
+)
+def test_what_is_taken_is_not_told(values: dict[str, Any]) -> None:
+    found = look(values)
+    assert isinstance(found, Fit), found.message
+
+
 @pytest.mark.parametrize("nothing", ["", {}, []])
 def test_nothing_is_of_any_kind(nothing: object) -> None:
     parts = {"affinity": nothing, "tolerations": nothing, "nodeSelector": nothing, "annotations": nothing}
     assert look({"controller": parts}) == Fit()
+
+
+INVALID = 'helm upgrade failed: Deployment.apps "it" is invalid: spec.replicas: Invalid value: -1'
+
+
+@pytest.mark.parametrize(
+    ("finding", "verdict"),
+    [
+        (failed("installed", f"{INVALID}\n  next: run it again with --debug"), Verdict.ERROR),
+        (failed("installed", 'error validating data: unknown field "spec.template.spec.a"'), Verdict.ERROR),
+        (failed("installed", 'webhook "x" denied the request: the name is invalid: a'), Verdict.FAILED),
+        (failed("installed", "container a of pod b crashes: 2 restarts"), Verdict.FAILED),
+        (passed("installed", INVALID), Verdict.PASSED),
+    ],
+)
+def test_an_install_that_an_api_server_takes_for_wrong_may_be_the_values_fault(
+    finding: Finding, verdict: Verdict
+) -> None:
+    found = values_fit.refused(finding, ["prod.yaml"])
+    assert found.verdict is verdict
+    if verdict is Verdict.ERROR:
+        assert "of the values of --values (prod.yaml): " in found.message
+        assert found.message.count("\n  next: ") == 1
 
 
 def test_keys_that_have_no_effect_are_told() -> None:
