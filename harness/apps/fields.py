@@ -39,6 +39,11 @@ def require(kind: str, spec: Mapping[str, Any], where: str) -> None:
         _require_pod(template.get("spec") or {}, f"{where}.{role}.template.spec")
 
 
+def require_helper(document: Mapping[str, Any], where: str) -> None:
+    """The same for a ConfigMap or a Secret, whose fields hold texts by their names."""
+    require_maps(document, ("data", "stringData", "binaryData"), where)
+
+
 def _require_pod(pod: Mapping[str, Any], where: str) -> None:
     require_maps(pod, ("nodeSelector",), where)
     containers = pod.get("containers") or []

@@ -17,6 +17,15 @@ from harness.releases.trouble import no_such_node
 _LACKS = re.compile(r"\b(configmap|secret|serviceaccount|persistentvolumeclaim|priorityclass)s?\b[^;]*?not found", re.I)
 """The words of kubelet, scheduler and API server for an object that a pod names (`configmap "x" not found`)."""
 
+_NOBODY_HAS = re.compile(
+    r"Insufficient (?:[\w.-]+/[\w./-]+|hugepages-\w+)"
+    r"|didn't match pod (?:anti-)?affinity rules|unbound immediate PersistentVolumeClaims"
+    r"|hostPath type check failed|not found in the list of registered CSI drivers|no volume plugin matched"
+    r"|mount failed: exit status|storageclass\S* \S+ not found"
+)
+"""The words of scheduler and kubelet for devices, neighbours, disks and servers that a pod names and the cluster lacks
+(kube-scheduler, plugins noderesources, interpodaffinity and volumebinding; kubelet, pkg/volume)."""
+
 _SPARKS_OWN = re.compile(r"\bspark-(drv|exec)-[\w-]+-conf-map\b")
 """The ConfigMaps that Spark makes itself: that of a driver after its pod, so that the first mount may be too early
 (KubernetesClientApplication and KubernetesClientUtils in org.apache.spark.deploy.k8s)."""
@@ -68,9 +77,14 @@ def judge(pods: Sequence[SparkPod], events: Sequence[Event]) -> HeldUp | None:
     waiting = [it for it in pods if it.phase == "Pending" and not it.leaving]
     messages = [(pod, it) for pod in waiting for it in (pod.waiting, *_of(pod, events)) if it]
     for pod, words in messages:
-        if _LACKS.search(words) or no_such_node(words):
+        if is_outside(words):
             return HeldUp(words=f"pod {pod.name} waits: {words}", outside=True)
     return HeldUp(words=f"pod {messages[0][0].name} waits: {messages[0][1]}", outside=False) if messages else None
+
+
+def is_outside(words: str) -> bool:
+    """Whether words of scheduler or kubelet are about what a pod names and its surroundings do not have."""
+    return bool(_LACKS.search(words) or _NOBODY_HAS.search(words)) or no_such_node(words)
 
 
 def _of(pod: SparkPod, events: Sequence[Event]) -> list[str]:

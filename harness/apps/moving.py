@@ -28,7 +28,7 @@ _NAMED_CONF = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.po
 
 _EVERY_NODE_HAS = {"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "linux"}
 _DEFAULT_SCHEDULER = ("", "default-scheduler")
-_PLACES = ("schedulerName", "priorityClassName", "podName")
+_PLACES = ("schedulerName", "priorityClassName", "priority", "podName", "nodeName", "runtimeClassName")
 _BATCH = ("batchScheduler", "batchSchedulerOptions")
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ NO_MANIFEST = {
 }
 """What files of these names are, which stand beside manifests and are none."""
 _SHOWN = 3
+_LIKE = 0.8
+_QUOTE = "write it in quotes"
 
 
 class Template(UsageError):
@@ -159,12 +162,15 @@ def _of_no_matter(document: object) -> str:
     if not isinstance(document, dict):
         return ""
     kind, version = str(document.get("kind") or ""), str(document.get("apiVersion") or "")
-    ours = kind in _VERSIONS or version.startswith(GROUP) or difflib.get_close_matches(kind, _VERSIONS, n=1)
-    if not kind or not version or ours or kind in _LISTS:
+    group = version.rpartition("/")[0]
+    named = kind in _VERSIONS or kind in _LISTS or difflib.get_close_matches(kind, _VERSIONS, n=1)
+    # Others have kinds of these names, or of names like these; a group that was misspelt is like the right one.
+    foreign = group and not difflib.get_close_matches(group, [GROUP], n=1, cutoff=_LIKE)
+    if not kind or not version or (named and not foreign) or group == GROUP:
         return ""
     metadata = document.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, dict) else ""
-    return f"{kind} {name}".rstrip()
+    return f"{kind} {name}".rstrip() + (f" of {group}" if named else "")
 
 
 def _why_no_manifest(document: object, file: Path) -> str:
@@ -197,7 +203,11 @@ def _require_application(document: object, where: str) -> None:
         encrypted.refuse("the manifest", where.rpartition(":")[0], encrypted.of_document(document))
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    if not isinstance(name, str) or not name:
+    if name is not None and not isinstance(name, str):
+        raise UsageError(
+            f"{where}: the name of this {kind} is {json.dumps(name, default=str)}, which is no text", _QUOTE
+        )
+    if not name:
         raise UsageError(
             f"{where}: this {kind} has no metadata.name",
             "give it a name; generateName is of no use here",
@@ -211,7 +221,9 @@ def _require_application(document: object, where: str) -> None:
             f"use at most {longest} lower-case letters, digits, '-' and '.'",
         )
     fields.require_maps(metadata or {}, ("labels", "annotations"), f"{where}: {kind} {name}: metadata")
-    if kind not in HELPERS:
+    if kind in HELPERS:
+        fields.require_helper(document, f"{where}: {kind} {name}")
+    else:
         _require_images(document, f"{where}: {kind} {name}")
 
 

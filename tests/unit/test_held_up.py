@@ -24,6 +24,13 @@ from harness.kube.models import Event
         ("FailedScheduling: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", True),
         ("FailedScheduling: 0/1 nodes are available: 1 node(s) had untolerated taint {pool: spot}.", True),
         ("FailedScheduling: 0/1 nodes are available: 1 Insufficient memory.", False),
+        ("FailedScheduling: 0/1 nodes are available: 1 Insufficient memory, 1 Insufficient nvidia.com/gpu.", True),
+        ("FailedScheduling: 0/1 nodes are available: 1 Insufficient hugepages-2Mi.", True),
+        ("FailedScheduling: 0/1 nodes are available: 1 node(s) didn't match pod affinity rules.", True),
+        ("FailedScheduling: 0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", True),
+        ('FailedMount: MountVolume.SetUp failed for volume "b" : hostPath type check failed: /mnt is no', True),
+        ("FailedMount: driver name secrets-store.csi.k8s.io not found in the list of registered CSI drivers", True),
+        ('FailedMount: MountVolume.SetUp failed for volume "nas" : mount failed: exit status 32', True),
         ("BackOff: Back-off restarting failed container", False),
     ],
 )

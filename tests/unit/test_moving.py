@@ -92,6 +92,20 @@ def test_what_no_node_here_has_is_left_out_and_named() -> None:
     }
 
 
+def test_a_node_and_a_runtime_class_of_a_template_are_left_out() -> None:
+    made, left_out = settled(
+        APP.replace(
+            "        schedulerName: yunikorn\n",
+            "        nodeName: node-7\n        runtimeClassName: gvisor\n        priority: 1000\n",
+        )
+    )
+    assert set(made["spec"]["driver"]["template"]["spec"]) == {"containers"}
+    of_template = {it for it in left_out if it.startswith("driver.template")}
+    assert of_template == {
+        f"driver.template.spec.{it}" for it in ("nodeName node-7", "runtimeClassName gvisor", "priority 1000")
+    }
+
+
 def test_the_copy_of_a_schedules_run_is_no_run_of_it() -> None:
     """Else it is taken for one: by the schedule, whose history it is deleted with, and by whoever looks for it."""
     run = yaml.safe_load(APP)

@@ -114,6 +114,17 @@ def test_what_had_failed_before_the_move_says_nothing_of_it(tmp_path: Path) -> N
     assert re.search("before the operator was touched.*no such file", found.message)
 
 
+def test_what_waited_for_a_gpu_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
+    def waits(said: str) -> ApplicationSeen:
+        pod = driver(exit_status=None, phase="Pending", unscheduled_reason="Unschedulable", unscheduled_message=said)
+        return before(look(-40, S.SUBMITTED), pods=(pod,))
+
+    found = judged(tmp_path, waits("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."), after())
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert re.search("it was waiting before the operator was touched.*nvidia.com/gpu", found.message)
+    assert judged(tmp_path, waits("0/1 nodes are available: 1 Insufficient cpu."), after()).verdict is Verdict.FAILED
+
+
 def test_a_copy_that_does_not_run_fails(tmp_path: Path) -> None:
     assert judged(tmp_path, before(), after(look(110, S.NEW), pods=())).verdict is Verdict.FAILED
     assert "never seen" in judged(tmp_path, before()).message

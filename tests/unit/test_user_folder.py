@@ -53,6 +53,29 @@ def test_files_that_are_no_manifests_are_left_out_with_what_they_are(tmp_path: P
     ]
 
 
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ("spark.apache.org/v1", "SparkApplication"),
+        ("spark.stackable.tech/v1alpha1", "SparkApplication"),
+        ("bitnami.com/v1alpha1", "SealedSecret"),
+        ("external-secrets.io/v1", "ExternalSecret"),
+    ],
+)
+def test_what_others_call_alike_is_left_out_by_name(tmp_path: Path, version: str, kind: str) -> None:
+    other = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: it}}\n"
+    folder = user_folder.read(written(tmp_path, app=PI, other=other))
+    assert [it.name for it in folder.manifests] == ["etl"]
+    group = version.partition("/")[0]
+    assert str(folder.left_out[0]).startswith(f"other.yaml:1: {kind} it of {group} is left out")
+
+
+def test_a_misspelt_group_is_no_other_operators(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has the apiVersion spark-operator.k8s.io/v1beta2") as wrong:
+        apps_of(tmp_path, etl=PI.replace("sparkoperator.k8s.io", "spark-operator.k8s.io"))
+    assert wrong.value.next_step == "write sparkoperator.k8s.io/v1beta2"
+
+
 def test_manifests_may_be_json(tmp_path: Path) -> None:
     (tmp_path / "etl.json").write_text(json.dumps(yaml.safe_load(PI)))
     (tmp_path / "package.json").write_text('{"name": "etl", "version": "1.0.0"}')
@@ -101,6 +124,13 @@ def test_what_an_application_needs_is_no_label_and_may_have_a_long_name(tmp_path
         (PI.replace("v1beta2", "v1beta1"), r"has the apiVersion sparkoperator.k8s.io/v1beta1"),
         (PI.replace("  name: etl\n", "  generateName: etl-\n"), r"has no metadata.name"),
         (PI.replace("name: etl", "name: My_App"), r"'My_App' cannot be the name"),
+        (PI.replace("name: etl", "name: off"), r"the name of this SparkApplication is false, which is no text"),
+        (PI.replace("name: etl", "name: 2024"), r"the name of this SparkApplication is 2024, which is no text"),
+        (f"{PI}---\n" + CONFIG_MAP.replace('{a: "1"}', "[a]"), r"ConfigMap settings.data is not a mapping"),
+        (
+            f"{PI}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: text\n",
+            r"Secret s.stringData is not a mapping",
+        ),
         (PI.replace("  image: docker.io/apache/spark:4.0.4\n", ""), r"SparkApplication etl names no image"),
         (PI.replace("apache/spark:4.0.4", "Apache/Spark:4.0.4"), r"SparkApplication etl: .*Apache/Spark"),
         (f"{PI}---\n{PI}", r"etl.yaml:21 and etl.yaml:1 both have a SparkApplication with the name etl"),

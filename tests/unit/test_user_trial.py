@@ -183,6 +183,32 @@ def test_an_application_that_no_api_server_takes_says_nothing_of_the_operator(
     assert words in found.message
 
 
+@pytest.mark.parametrize(
+    ("spec", "error", "named"),
+    [
+        (
+            "sparkConf: {spark.hadoop.fs.s3a.endpoint: 'http://minio.lake.svc:9000'}",
+            "Caused by: java.net.UnknownHostException: minio.lake.svc",
+            "minio.lake.svc",
+        ),
+        (
+            "deps: {packages: ['org.apache.hadoop:hadoop-aws:3.4.1']}",
+            "unresolved dependency: org.apache.hadoop#hadoop-aws;3.4.1: not found",
+            "org.apache.hadoop:hadoop-aws",
+        ),
+    ],
+)
+def test_what_an_application_names_and_no_cluster_of_a_run_has_says_nothing_of_the_operator(
+    run: Callable[..., dict[str, Finding]], spec: str, error: str, named: str
+) -> None:
+    server = Server(etl="FAILED")
+    server.error = f"failed to run spark-submit: exit status 1\n{error}"
+    found = run(server, PI.replace("  mode:", f"  {spec}\n  mode:"))["user-app etl"]
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert f"etl of f0.yaml:1 names {named}, which cannot be had in this cluster" in found.message
+    assert run(server, PI)["user-app etl"].verdict is Verdict.FAILED, "it does not name this one"
+
+
 def test_a_schedule_that_nobody_can_read_says_nothing_of_the_operator(run: Callable[..., dict[str, Finding]]) -> None:
     found = run(Server(nightly="FailedValidation"), SCHEDULE)["user-app nightly"]
     assert found.verdict is Verdict.UNAVAILABLE

@@ -13,16 +13,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.apps import applications, logs, refusals, samples, users
+from harness.apps import applications, logs, moving, refusals, samples, users
 from harness.apps.applications import Course, follow, of, submitted
 from harness.apps.held_up import InVain, held_up
 from harness.apps.leftovers import check_nothing_left, there_before
-from harness.apps.moving import homes
 from harness.apps.objects import APPLICATION, CONNECT, RESOURCES, Objects, Refused, Resource
 from harness.apps.places import AT_A_TIME, END_SECONDS, Place, places
 from harness.apps.states import State
 from harness.apps.trial import trial
 from harness.errors import ApiError, WaitTimeout
+from harness.kube import invalid
 from harness.kube.interruptions import findings_of
 from harness.kube.watching import watch_until
 from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off, unavailable
@@ -38,10 +38,8 @@ INVALID = "FailedValidation"
 """The state of a schedule whose cron expression or time zone the operator cannot read
 (internal/controller/scheduledsparkapplication/controller.go)."""
 
-_BY_SCHEMA = re.compile(r"strict decoding error|cannot be handled as|\b(?:is|was) invalid: ")
-"""The words of an API server for fields that a CRD does not have or that are of another kind (k8s.io/apimachinery,
-pkg/api/errors). An admission webhook denies, and may use the same words."""
-_DENIED = "denied the request"
+_NOT_REACHED = re.compile(r"UnknownHostException: (?P<host>[\w.-]+)|unresolved dependency: (?P<package>[\w.#-]+);")
+"""What spark-submit says of addresses and packages (java.net, Ivy): the operator has its words in the status."""
 
 
 def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = ()) -> list[Finding]:
@@ -103,12 +101,12 @@ def _tried(ctx: ScenarioContext, place: Place, it: UserManifest) -> list[Finding
 
 def _submitted(ctx: ScenarioContext, objects: Objects, it: UserManifest) -> Finding:
     manifest, left_out = users.ready(it, objects.namespace, samples.account(ctx))
-    told = {"left_out": left_out, "addresses_of_its_own_cluster": homes(it.document)}
+    told = {"left_out": left_out, "addresses_of_its_own_cluster": moving.homes(it.document)}
     facts = {"file": it.where, **{key: value for key, value in told.items() if value}}
     try:
         (raw,) = objects.create([manifest])
     except Refused as refused:
-        if _BY_SCHEMA.search(refused.message) and _DENIED not in refused.message:
+        if invalid.says_so(refused.message):
             words = "by the CRD's schema, so it says nothing of the operator"
             return unavailable(check_of(it), f"{_title(it)} was refused {words}: {refused.message}", **facts)
         return failed(check_of(it), f"{_title(it)}: {refused.message}", **facts)
@@ -158,6 +156,11 @@ def _followed(
         why = _why(objects, course)
         said = f"is {course.last.state}, not {wanted} ({course})"
         told = f"{_title(it)}{f': {why}; it' if why else ''} {said}"
+        if named := _elsewhere(it, course.last.error):
+            words = (
+                f"{_title(it)} names {named}, which cannot be had in this cluster, so it says nothing of the operator"
+            )
+            return unavailable(check_of(it), f"{words}: {why}", **seen, error=course.last.error)
         return failed(check_of(it), told, **seen, **({"error": course.last.error} if course.last.error else {}))
     # An attempt that failed and is made again by its restartPolicy has a driver pod of its own.
     allowed = max(1, course.last.execution_attempts)
@@ -171,6 +174,16 @@ def _why(objects: Objects, course: Course) -> str:
     """Why an application ended, by its driver's log where that tells it: the status may have only an exit code."""
     logged = logs.driver_cause(objects.core, objects.namespace, course.last.driver_pod)
     return "; ".join(dict.fromkeys(filter(None, (logged, course.last.cause))))
+
+
+def _elsewhere(it: UserManifest, said: str) -> str:
+    """An address or a package that an application names, and of which its submission says that it is not there."""
+    own = list(moving.texts(it.spec))
+    for found in _NOT_REACHED.finditer(said):
+        name = found["host"] or found["package"].replace("#", ":")
+        if any(name in text for text in own):
+            return name
+    return ""
 
 
 def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest, facts: Mapping[str, Any]) -> Finding:

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from harness.apps.held_up import is_outside
 from harness.apps.objects import APPLICATION, CONNECT, SCHEDULED
 from harness.apps.places import NAMESPACE
 from harness.apps.states import State, shown
@@ -116,6 +117,10 @@ def _amiss_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> t
     if failed_run := _failed_before(manifest, seen, began):
         return "FAILED", failed_run.cause
     mine = (seen.namespaces.get(manifest.where, NAMESPACE), manifest.name, When.BEFORE)
+    for app in seen.applications if manifest.kind == APPLICATION.kind else ():
+        waits = [it for it in app.drivers if it.created <= began and it.started_at is None and is_outside(it.waiting)]
+        if (app.namespace, app.name, app.when) == mine and waits:
+            return "waiting", waits[-1].waiting
     for refused in seen.refused:
         # A webhook that could not be asked is the product's.
         if (refused.namespace, refused.name, refused.when) == mine and not webhook.not_asked(refused.words):
