@@ -65,13 +65,16 @@ class Seen:
 class Intent:
     """What a run is about to make: a Helm release, and namespaces. `upgrades` are paths with moves, by name.
 
-    `crds` are the CRDs of its releases, by name; `crd_changes` are the paths that bring CRDs along the way. `beside`
-    and `allow_upgrade` are the user's leave. `images` are what nodes must have or pull, `pulled` where they do.
+    `from_values` are namespaces that only the user's values name, and `watches_all` is whether these have the operator
+    watch others than they name. `crds` are the CRDs of its releases, by name; `crd_changes` are the paths that bring
+    CRDs along the way. `beside` and `allow_upgrade` are the user's leave. `images` are what nodes must have or pull,
+    `pulled` where they do.
     """
 
     release: str
     namespace: str
     job_namespaces: tuple[str, ...]
+    from_values: tuple[str, ...] = ()
     watches_all: bool = False
     cells: tuple[str, ...] = ()
     upgrades: tuple[str, ...] = ()

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.errors import ClusterError, HarnessError, UsageError
-from harness.existing.model import Intent, Seen
+from harness.existing.model import Crd, Intent, Seen
 from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN
 from harness.sites.operators import watched
+from harness.wording import counted
 
 _ALL = ("", "*")
 
@@ -34,6 +35,7 @@ def _reasons(seen: Seen, intent: Intent, installation: str, context: str) -> Ite
         yield from _overlaps(seen, intent)
     else:
         yield from _operators(seen)
+    yield from _applications(seen, intent, installation)
     yield from _webhooks(seen, intent)
     yield from _crds(seen, intent, installation)
 
@@ -51,7 +53,26 @@ def _remains(seen: Seen, intent: Intent, installation: str, context: str) -> Ite
         yield ClusterError(
             f"the run needs the namespaces {', '.join(there)} for itself, and they are there: "
             f"{'; '.join(_whose(seen, it) for it in there)}",
-            "choose scenarios with other names, --namespace for the operator's own, or another cluster",
+            _elsewhere(there, intent),
+        )
+
+
+def _elsewhere(there: Sequence[str], intent: Intent) -> str:
+    """What to do about namespaces that are there."""
+    if all(it in intent.from_values for it in there):
+        return "they are of spark.jobNamespaces: give a further --values for the run alone that has [] there"
+    return "choose scenarios with other names, --namespace for the operator's own, or another cluster"
+
+
+def _applications(seen: Seen, intent: Intent, installation: str) -> Iterator[HarnessError]:
+    """Applications of others that an operator of the run would take for its own."""
+    theirs = [it for it in foreign(seen, installation) if it.objects]
+    if intent.watches_all and theirs and not intent.beside:
+        found = ", ".join(f"{counted(it.objects, 'object')} of {it.name}" for it in theirs)
+        yield UsageError(
+            f"the values have the operator watch namespaces that they do not name, and in this cluster are {found}, "
+            "which it might run",
+            'give a further --values for the run alone: spark.jobNamespaces: [] and spark.jobNamespaceSelector: ""',
         )
 
 
@@ -100,8 +121,8 @@ def _overlaps(seen: Seen, intent: Intent) -> Iterator[HarnessError]:
     """What of two operators beside each other would be in each other's way."""
     if intent.watches_all:
         yield UsageError(
-            "with --beside the values must not have the operator watch all namespaces",
-            "name them in spark.jobNamespaces",
+            "with --beside the values must not have the operator watch all namespaces, nor any by their labels",
+            "name them in spark.jobNamespaces, without a selector",
         )
     for it in seen.operators:
         if it.role == "webhook":
@@ -149,7 +170,7 @@ def _webhooks(seen: Seen, intent: Intent) -> Iterator[HarnessError]:
 
 
 def _crds(seen: Seen, intent: Intent, installation: str) -> Iterator[HarnessError]:
-    theirs = [it.name for it in seen.crds if it.labels.get(LABEL_INSTALLATION) != installation]
+    theirs = [it.name for it in foreign(seen, installation)]
     if theirs and intent.crd_changes:
         yield ClusterError(
             f"{', '.join(intent.crd_changes)} changes CRDs, and those in the cluster are not this run's: "
@@ -160,5 +181,9 @@ def _crds(seen: Seen, intent: Intent, installation: str) -> Iterator[HarnessErro
 
 def foreign_crds(seen: Seen, installation: str) -> Sequence[str]:
     """The CRDs of the operator's group that are there and not this installation's, with the number of their objects."""
-    mine = [it for it in seen.crds if it.labels.get(LABEL_INSTALLATION) != installation]
-    return [f"{it.name} ({it.objects} objects)" for it in mine]
+    return [f"{it.name} ({it.objects} objects)" for it in foreign(seen, installation)]
+
+
+def foreign(seen: Seen, installation: str) -> list[Crd]:
+    """The same, as they were found."""
+    return [it for it in seen.crds if it.labels.get(LABEL_INSTALLATION) != installation]

@@ -12,6 +12,7 @@ from typing import Any
 from harness.matrix.model import Granted
 from harness.matrix.release import Release
 from harness.releases.chart_image import rendered
+from harness.releases.namespaces import takes_any
 from harness.releases.values import at
 
 Values = Mapping[str, Any]
@@ -37,8 +38,10 @@ def lets_pass(values: Values) -> bool:
 
 
 def watches_all(values: Values) -> bool:
-    """Whether the operator watches all namespaces: one of spark.jobNamespaces has an empty name."""
-    return "" in (at(values, "spark.jobNamespaces") or ())
+    """Whether the operator watches any namespace: one of spark.jobNamespaces has an empty name, or the selector beside
+    them takes in those without labels.
+    """
+    return "" in (at(values, "spark.jobNamespaces") or ()) or takes_any(at(values, "spark.jobNamespaceSelector"))
 
 
 def operator_image(release: Release, values: Values) -> str:
@@ -83,7 +86,9 @@ def _without_webhook(values: Values) -> str:
 
 
 def _everywhere(values: Values) -> str:
-    everywhere = "the operator watches all namespaces by the values (spark.jobNamespaces has an empty name)"
+    named = "" in (at(values, "spark.jobNamespaces") or ())
+    why = "spark.jobNamespaces has an empty name" if named else "spark.jobNamespaceSelector takes in any"
+    everywhere = f"the operator watches all namespaces by the values ({why})"
     return f"it needs a namespace that is not watched, and {everywhere}" if watches_all(values) else ""
 
 

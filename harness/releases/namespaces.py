@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -30,6 +31,21 @@ def of_values(values: Mapping[str, Any]) -> list[str]:
             "write it as the chart has it: spark: {jobNamespaces: [default]}",
         )
     return listed
+
+
+_BETWEEN = re.compile(r",(?![^()]*\))")
+_OF_NO_LABEL = re.compile(r"!.*|[^=]*!=.*|\S+\s+notin\b.*")
+
+
+def requirements(selector: str) -> list[str]:
+    """Each requirement of a selector of labels that is written as a text."""
+    return [it.strip() for it in _BETWEEN.split(selector)]
+
+
+def takes_any(selector: object) -> bool:
+    """Whether a selector takes in namespaces without any label: each of its requirements says what is not to be."""
+    given = isinstance(selector, str) and bool(selector.strip())
+    return given and all(_OF_NO_LABEL.fullmatch(it) for it in requirements(str(selector)))
 
 
 def with_job_namespaces(values: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, Any]:

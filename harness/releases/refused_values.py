@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.matrix.versions import numbers
 from harness.releases import value_kinds
+from harness.releases.namespaces import requirements
 from harness.releases.values import at, merge
 
 Values = Mapping[str, Any]
@@ -63,7 +64,6 @@ _PARTS_OF_DURATION = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
 
 _LABEL_KEY = r"(?:[A-Za-z0-9.-]+/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
 _LABEL_TEXT = r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)?"
-_BETWEEN = re.compile(r",(?![^()]*\))")
 _REQUIREMENT = re.compile(
     rf"!?\s*{_LABEL_KEY}|{_LABEL_KEY}\s*(?:=|==|!=)\s*{_LABEL_TEXT}|{_LABEL_KEY}\s*[<>]\s*\d+"
     rf"|{_LABEL_KEY}\s+(?:not)?in\s*\((?:\s*{_LABEL_TEXT}\s*,)*\s*{_LABEL_TEXT}\s*\)"
@@ -256,7 +256,7 @@ def _selector(values: Values, defaults: Values) -> Iterator[Refused]:
     given = at(values, key)
     if not isinstance(given, str) or not given or at(defaults, key) is None:
         return
-    if not all(_REQUIREMENT.fullmatch(it.strip()) for it in _BETWEEN.split(given)):
+    if not all(map(_REQUIREMENT.fullmatch, requirements(given))):
         why = f"is {given}, which is no selector of labels: {_ENDS}"
         yield Refused(key=key, why=why, step=("write ", f"{key} like spark=enabled,env in (prod,test)"), value=given)
 

@@ -54,11 +54,14 @@ def intent(asked: Request, source: str) -> Intent:
         *(operator_image(it, values) for it in asked.releases),
         *(it for cell in asked.cells for it in stories.of(cell.scenario).images(cell)),
     ]
+    needed = (*spaces, CHECK_NAMESPACE)
+    selector = any(at(it, "spark.jobNamespaceSelector") for it in (values, *asked.profiles.values()))
     return Intent(
         release=asked.home.name,
         namespace=asked.home.namespace,
-        job_namespaces=tuple(dict.fromkeys((*spaces, CHECK_NAMESPACE, *filter(None, listed)))),
-        watches_all="" in listed,
+        job_namespaces=tuple(dict.fromkeys((*needed, *filter(None, listed)))),
+        from_values=tuple(it for it in dict.fromkeys(filter(None, listed)) if it not in needed),
+        watches_all="" in listed or selector,
         cells=tuple(it.id for it in asked.cells),
         upgrades=tuple(name for name, it in paths.items() if it.moves),
         crd_changes=tuple(name for name, it in paths.items() if it.crds != "none"),

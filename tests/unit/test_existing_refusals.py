@@ -97,6 +97,25 @@ def test_a_namespace_that_is_there_is_not_taken(labels: Mapping[str, str], whose
     assert f"spark-pi {whose}" in error.message.replace("spark-pi is of", "spark-pi of")
 
 
+def test_a_namespace_of_the_values_is_told_with_what_to_give_instead() -> None:
+    error = refusal(Seen(namespaces={"etl": {}}), replace(INTENT, job_namespaces=("etl",), from_values=("etl",)))
+    assert error is not None
+    assert "for the run alone that has [] there" in error.next_step
+    error = refusal(Seen(namespaces={"etl": {}}), replace(INTENT, job_namespaces=("etl",)))
+    assert error is not None
+    assert "choose scenarios with other names" in error.next_step
+
+
+def test_applications_that_are_there_are_not_taken_by_an_operator_that_watches_all() -> None:
+    everywhere = replace(INTENT, watches_all=True)
+    error = refusal(Seen(crds=(CRD,)), everywhere)
+    assert isinstance(error, UsageError)
+    assert f"3 objects of {CRD.name}, which it might run" in error.message
+    assert "spark.jobNamespaces: []" in error.next_step
+    assert refusal(Seen(crds=(CRD,))) is None
+    assert refusal(Seen(crds=(replace(CRD, objects=0),)), everywhere) is None
+
+
 def test_a_stray_webhook_is_named() -> None:
     hook = Webhook(kind="mutating", configuration="old", name="m", service="data/old-svc", failure_policy="Fail")
     error = refusal(Seen(webhooks=(hook,)))

@@ -134,6 +134,25 @@ def test_a_run_that_may_begins_and_has_changed_nothing_yet(kube: FakeKube, folde
     assert held(kube) == before
 
 
+@pytest.mark.parametrize(
+    ("spark", "from_values", "watches_all"),
+    [
+        ("{jobNamespaces: [etl, spark-pi]}", ("etl",), False),
+        ('{jobNamespaces: ["", etl]}', ("etl",), True),
+        ("{jobNamespaces: [etl], jobNamespaceSelector: spark=enabled}", ("etl",), True),
+        ("{jobNamespaces: []}", (), False),
+    ],
+)
+def test_what_values_have_the_operator_watch_is_known(
+    kube: FakeKube, folders: Path, spark: str, from_values: tuple[str, ...], watches_all: bool
+) -> None:
+    (folders / "prod.yaml").write_text(f"spark: {spark}\n")
+    asked = setup.request(options(kube, folders, values=(folders / "prod.yaml",)))
+    meant = guest_plan.intent(asked, "upstream")
+    assert (meant.from_values, meant.watches_all) == (from_values, watches_all)
+    assert set(from_values) < set(meant.job_namespaces)
+
+
 def test_an_operator_is_refused_and_nothing_is_changed(kube: FakeKube, folders: Path) -> None:
     kube.put("deployments", deployment("controller"))
     kube.put("secrets", helm_secret())
