@@ -154,9 +154,9 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
             next_step = "correct them, compare with `helm show values`"
             return Misfit(words=refused.message, next_step=next_step, by_helm=True)
         return _told(lacks, given)
-    refused = _refused(helm, chart, given, objects)
-    if refused is not None:
-        return refused
+    wrong = _refused(helm, chart, given, objects)
+    if wrong is not None:
+        return wrong
     lacks, found = _asked_for(objects, given)
     return _told(lacks, given) if lacks else replace(found, objects=tuple(objects))
 
