@@ -19,7 +19,7 @@ _LACKS = re.compile(r"\b(configmap|secret|serviceaccount|persistentvolumeclaim|p
 
 _NOBODY_HAS = re.compile(
     r"Insufficient (?:[\w.-]+/[\w./-]+|hugepages-\w+)"
-    r"|didn't match pod (?:anti-)?affinity rules|unbound immediate PersistentVolumeClaims"
+    r"|didn't match pod (?:anti-)?affinity rules|didn't have free ports|unbound immediate PersistentVolumeClaims"
     r"|hostPath type check failed|not found in the list of registered CSI drivers|no volume plugin matched"
     r"|mount failed: exit status|storageclass\S* \S+ not found"
 )

@@ -246,7 +246,7 @@ def _buckets(values: Values) -> Iterator[Refused]:
             bounds = [float(it) for it in str(given).split(",")] if " " not in str(given) else None
         except ValueError:
             bounds = None
-        if given != "" and (bounds is None or bounds != sorted(set(bounds))):
+        if bounds is None or bounds != sorted(set(bounds)):
             why = f"is {given}, and must be numbers in rising order, with commas and no blanks between them: {_ENDS}"
             yield Refused(key=key, why=why, step=("write ", f"{key} like 0.5,1,2"), value=given)
 

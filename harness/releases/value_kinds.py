@@ -36,6 +36,13 @@ _GO_DURATIONS = re.compile(
 )
 """Keys that become arguments which Go's time.ParseDuration reads (cmd/operator/controller/start.go)."""
 _GO_DURATION = re.compile(r"0|(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
+_WRITTEN_ANYWAY = (
+    *(f"controller.leaderElection.{it}" for it in ("leaseDuration", "renewDeadline", "retryPeriod")),
+    *(f"controller.workqueueRateLimiter.{it}" for it in ("bucketQPS", "bucketSize", "maxDelay.duration")),
+    *("controller.workers", "controller.uiService.enable"),
+    *("prometheus.metrics.jobSubmitLatencyBuckets", "prometheus.metrics.jobStartLatencyBuckets"),
+)
+"""Keys that the templates make arguments of, whether they have a value or not, and that cannot be empty."""
 _FRACTIONS = ("controller.kubeAPIQPS", "webhook.kubeAPIQPS")
 """Numbers that need not be whole: the only ones that are no Int flag (cmd/operator)."""
 
@@ -141,6 +148,12 @@ def _is_word(value: object) -> bool:
 def _null(key: str, own: object, chart: str) -> Iterator[Wrong]:
     """What a null does, which takes the chart's own value away."""
     step = f"remove {key} from the values"
+    if key in _WRITTEN_ANYWAY and own is not None:
+        words = (
+            f"is null, so that the templates of {chart} write an argument without a value, at which the controller ends"
+        )
+        yield Wrong(key=key, words=words, step=step, renders=True)
+        return
     if {*key.split(".")[:-1]} & {*PASSED_ON}:
         return
     if isinstance(own, Mapping) and own and key.rpartition(".")[2] not in PASSED_ON:

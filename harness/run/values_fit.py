@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from harness.verdicts import Finding, Verdict, errored, passed
 
 CHECK = "values-fit"
 SHOWN = "values-as-in-production"
+_LIKE = 0.8
 _LEADER = "controller.leaderElection.enable"
 _AS_THEY_ARE = "--exact-values leaves it as it is"
 
@@ -36,7 +38,7 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
     found = _fit(helm, given, first)
     if isinstance(found, Misfit):
         return _misfit(found, given, first)
-    will = [*_unmet(found, first.release)]
+    will = [*_otherwise(given, first), *_unmet(found, first.release)]
     for later in [it for it in releases.values() if it is not first]:
         asked = _fit(helm, replace(given, own=(later.values, *given.own[1:])), later)
         will += _unmet(asked, later.release)
@@ -109,6 +111,12 @@ def _leaderless(used: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{_LEADER} {words}", f"set {_LEADER} to true, or controller.replicas to 1"
 
 
+def _otherwise(given: Given, it: ReleaseOnPath) -> Iterator[str]:
+    """Values that the chart takes, and takes otherwise than they are meant."""
+    wrong = _wrong(merge(*given.users), it)
+    yield from (f"{one.key} {one.words}: {one.step}" for one in wrong if not one.stops and not one.renders)
+
+
 def _wrong(values: Mapping[str, Any], it: ReleaseOnPath) -> list[value_kinds.Wrong]:
     defaults, chart = fitting.defaults(it.chart), f"the chart of {it.release.name}"
     return list(value_kinds.wrong(values, defaults, chart)) if defaults else []
@@ -165,11 +173,19 @@ def _unmet(found: Fit | Misfit, release: Release) -> tuple[str, ...]:
     return tuple(rights.unmet(objects, release.unmet_rights, release.name))
 
 
+def _likely(key: str, defaults: Mapping[str, Any]) -> str:
+    """Which key of the chart was meant, in words; empty where none is like it."""
+    above, _, last = key.rpartition(".")
+    beside = at(defaults, above) if above else defaults
+    near = difflib.get_close_matches(last, beside, n=1, cutoff=_LIKE) if isinstance(beside, Mapping) else []
+    return f" (did you mean {f'{above}.' if above else ''}{near[0]}?)" if near else ""
+
+
 def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[str]:
     """Values that a chart of the path does not know."""
     values = merge(*given.users)
     for it in releases.values():
-        keys = fitting.unknown(it.chart, values)
+        keys = [f"{key}{_likely(key, fitting.defaults(it.chart))}" for key in fitting.unknown(it.chart, values)]
         if keys:
             are, them = ("is", "it") if len(keys) == 1 else ("are", "them")
             yield f"{', '.join(keys)} {are} not in the chart of {it.release.name}: Helm accepts {them}, without effect"

@@ -248,7 +248,11 @@ def test_a_host_in_the_repository_of_ones_own_also_needs_the_image_there() -> No
         ("image: docker.io/kubeflow/spark-operator:2.1.1", "write image as a map, or remove it from the values"),
         ("controller: {featureGates: {PartialRestart: true}}", "stops: controller.featureGates is a map, and in"),
         ("webhook: {enable: null}", "webhook.enable is null, so that Helm drops the true of the chart"),
-        ("controller: {workers: null}", "controller.workers is null, so that Helm drops the 10 of the chart"),
+        ("controller: {replicas: null}", "controller.replicas is null, so that Helm drops the 1 of the chart"),
+        (
+            "controller: {workers: null}",
+            "stops: controller.workers is null, so that the templates of the chart of 2.5.2",
+        ),
         ("global: {imageRegistry: acme.io}", "global.imageRegistry has no effect on the operator"),
         ("spark-operator: {enabled: false, image: {tag: v1}}\nother: {a: 1}", "spark-operator.enabled is false: where"),
     ],

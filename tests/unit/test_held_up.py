@@ -26,6 +26,7 @@ from harness.kube.models import Event
         ("FailedScheduling: 0/1 nodes are available: 1 Insufficient memory.", False),
         ("FailedScheduling: 0/1 nodes are available: 1 Insufficient memory, 1 Insufficient nvidia.com/gpu.", True),
         ("FailedScheduling: 0/1 nodes are available: 1 Insufficient hugepages-2Mi.", True),
+        ("FailedScheduling: 1 node(s) didn't have free ports for the requested pod ports.", True),
         ("FailedScheduling: 0/1 nodes are available: 1 node(s) didn't match pod affinity rules.", True),
         ("FailedScheduling: 0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", True),
         ('FailedMount: MountVolume.SetUp failed for volume "b" : hostPath type check failed: /mnt is no', True),

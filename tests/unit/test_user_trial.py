@@ -188,7 +188,7 @@ def test_an_application_that_no_api_server_takes_says_nothing_of_the_operator(
     [
         (
             "sparkConf: {spark.hadoop.fs.s3a.endpoint: 'http://minio.lake.svc:9000'}",
-            "Caused by: java.net.UnknownHostException: minio.lake.svc",
+            "Caused by: java.net.UnknownHostException: minio.lake.svc.",
             "minio.lake.svc",
         ),
         (

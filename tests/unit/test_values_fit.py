@@ -60,6 +60,10 @@ def look(values: Mapping[str, Any], *, refuses: str = "", releases: tuple[str, .
         ({"controller": {"leaderElection": {"renewDeadline": "20s"}}}, "must be more than renewDeadline (20s)"),
         ({"controller": {"leaderElection": {"retryPeriod": "9s"}}}, "must be more than 1.2 times retryPeriod (9s)"),
         ({"controller": {"replicas": 2, "leaderElection": {"enable": False}}}, "of which each then submits every"),
+        ({"controller": {"workers": None}}, "is null, so that the templates of the chart of 2.5.2 write an argument"),
+        ({"controller": {"uiService": {"enable": None}}}, "at which the controller ends"),
+        ({"controller": {"leaderElection": {"retryPeriod": None}}}, "at which the controller ends"),
+        ({"prometheus": {"metrics": {"jobStartLatencyBuckets": ""}}}, "must be numbers in rising order"),
         ({"controller": {"kubeAPIBurst": 30.5}}, "is 30.5, and in the chart of 2.5.2 a whole number"),
         ({"controller": {"env": {"A": "b"}}}, "controller.env is a map, and in the chart of 2.5.2 a list"),
         ({"controller": {"uiIngress": {"enable": True, "tls": [{"hosts": "a"}]}}}, "reads a list of hosts"),
@@ -141,3 +145,19 @@ def test_keys_that_have_no_effect_are_told() -> None:
     assert isinstance(found, Fit)
     words = "sparkJobNamespaces, replicaCount are not in the chart of 2.5.2: Helm accepts them, without effect"
     assert found.told == (words,)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"controller": {"replica": 2}}, "controller.replica (did you mean controller.replicas?) is not in the chart"),
+        ({"webhok": {"enable": False}}, "webhok (did you mean webhook?) is not in the chart of 2.5.2"),
+        ({"controller": {"initContainers": []}}, "controller.initContainers is not in the chart of 2.5.2"),
+        ({"webhook": {"enable": "false"}}, "takes any text for true: write webhook.enable: false, without quotes"),
+        ({"webhook": {"enable": None}}, "Helm drops the true of the chart of 2.5.2"),
+    ],
+)
+def test_what_is_taken_otherwise_than_it_is_meant_is_told(values: dict[str, Any], said: str) -> None:
+    found = look(values)
+    assert isinstance(found, Fit)
+    assert said in "; ".join(found.told)

@@ -180,7 +180,7 @@ def _elsewhere(it: UserManifest, said: str) -> str:
     """An address or a package that an application names, and of which its submission says that it is not there."""
     own = list(moving.texts(it.spec))
     for found in _NOT_REACHED.finditer(said):
-        name = found["host"] or found["package"].replace("#", ":")
+        name = (found["host"] or found["package"].replace("#", ":")).rstrip(".")
         if any(name in text for text in own):
             return name
     return ""
