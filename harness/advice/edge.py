@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.advice.plan import Deployment, Plan
 from harness.advice.remarks import End, Remark
 from harness.advice.steps import steps as steps_of
-from harness.matrix import crd_modes, path_names
+from harness.matrix import crd_modes, known_rows, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.known_rows import KnownRow
@@ -79,6 +79,7 @@ def advise(basis: Basis, origin: End, target: End, looked: Looked, plan: Plan | 
         changes=basis.changes,
         values=[it.sentence for it in looked.values],
         cannot=basis.cannot,
+        ways=crd_modes.ways_of(plan.deployment.tool) if plan else (),
     )
     found = found.model_copy(
         update={
@@ -216,16 +217,15 @@ def _before_rows(basis: Basis, found: Advice) -> Iterator[Sentence]:
     oldest = min((it.version for it in basis.known.releases), key=numbers)
     for it in basis.known.upgrades.notes:
         if not it.value and it.about(found.origin, found.target) and not it.about(oldest, found.target):
-            yield Sentence(text=it.way_out, origin="from the catalogue", where=f"{it.basis}, {it.link}")
+            yield Sentence(text=it.way_out, origin="from the catalogue", where=known_rows.source(it))
 
 
 def _note(row: KnownRow) -> Sentence:
-    where = f"{row.basis}, {row.link}"
-    return Sentence(text=f"note: {row.way_out}", origin="from the catalogue", where=where)
+    return Sentence(text=f"note: {row.way_out}", origin="from the catalogue", where=known_rows.source(row))
 
 
 def _catalogued(crds: CrdMode) -> Sentence:
-    text = f"{IN_WORDS[crds]}, nothing is known to break for good; this edge itself has no recorded run"
+    text = f"{IN_WORDS[crds]}, nothing is known to break for good; this upgrade itself has no recorded run"
     return Sentence(text=text, origin="from the catalogue", where="charts/upgrades.toml")
 
 
@@ -272,7 +272,7 @@ def _near(basis: Basis, origin: End, target: End) -> list[Sentence]:
     said = _of_result(row)
     return [
         said.model_copy(
-            update={"text": f"the nearest edge with a run is {' → '.join(row.parsed.releases)}: {said.text}"}
+            update={"text": f"the nearest upgrade with a run is {' → '.join(row.parsed.releases)}: {said.text}"}
         )
     ]
 

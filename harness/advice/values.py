@@ -13,7 +13,7 @@ from harness.advice import images, refusals
 from harness.advice.remarks import End, Remark, chart_of, read
 from harness.audit.expressions import is_known
 from harness.audit.homes import Homes
-from harness.matrix import chart_facts
+from harness.matrix import chart_facts, known_rows
 from harness.matrix.chart_facts import RenamedRow
 from harness.matrix.edges import Upgrades
 from harness.matrix.known_rows import KnownRow, Note
@@ -99,8 +99,7 @@ def _noted(values: Values, above: str, origin: End, target: End, notes: Sequence
         if note.value and note.holds(at(values, note.value)) and note.about(origin.name, target.name):
             way_out = _below(above, [note.value], note.way_out)
             text = f"{above}{note.value}: {note.why}. Workaround: {way_out}"
-            where = f"{note.basis}, {note.link}"
-            sentence = Sentence(text=text, origin="from the catalogue", where=where)
+            sentence = Sentence(text=text, origin="from the catalogue", where=known_rows.source(note))
             # What to do about an image has its own step, with the user's names in it.
             yield Remark(sentence=sentence, step="" if note.value.startswith("image.") else way_out)
 
@@ -116,7 +115,7 @@ def _known_to_break(
             often = "" if row.strikes == "always" else "sometimes, "
             way_out = _below(above, row.when, row.way_out)
             text = f"{' and '.join(f'{above}{key}' for key in row.when)}: {often}{row.why}. Workaround: {way_out}"
-            sentence = Sentence(text=text, origin="from the catalogue", where=f"{row.basis}, {row.link}")
+            sentence = Sentence(text=text, origin="from the catalogue", where=known_rows.source(row))
             yield Remark(sentence=sentence, step=way_out)
 
 

@@ -16,6 +16,7 @@ from harness.matrix import catalogue, results
 from harness.matrix.edges import Upgrades
 from harness.matrix.known_rows import KnownRow
 from harness.matrix.model import CrdMode, Move
+from harness.matrix.path_names import HELMS
 from harness.matrix.results import Result
 from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
@@ -39,6 +40,30 @@ IN_WORDS: Mapping[CrdMode, str] = {
 }
 """CRD modes, the least work first."""
 
+VALUES_IN_WORDS: Mapping[str, str] = {
+    "default": "your values",
+    "reuse": "--reuse-values",
+    "reset-then-reuse": "--reset-then-reuse-values",
+    "pinned-registry": "values that name the old registry",
+}
+
+WAYS_IN_WORDS: Mapping[str, str] = {
+    "helm": "Helm",
+    "helm3": "Helm 3",
+    "helm4": "Helm 4",
+    "kubectl": "kubectl",
+    "kustomize": "Kustomize as upstream ships it",
+    "overlay": "Kustomize with an overlay",
+    "argocd-client": "Argo CD by default",
+    "argocd-server-side": "Argo CD with ServerSideApply=true",
+    "argocd-replace": "Argo CD with Replace=true",
+}
+
+_WAYS: Mapping[Tool, tuple[str, ...]] = {
+    "kubectl": ("kubectl",),
+    "argocd": ("argocd-client", "argocd-server-side", "argocd-replace"),
+}
+
 EDGES = (("2.2.1@docker.io", "2.5.2"), ("2.4.0", "2.5.2"))
 """The edges of the table: one on which CRDs change and one comes, and one on which they stay the same."""
 
@@ -47,6 +72,11 @@ ON_PURPOSE = ("fault-", "registry-")
 
 _NAMES: Mapping[Tool, str] = {"helm": "Helm", "argocd": "Argo CD", "flux": "Flux", "terraform": "Terraform"}
 _NO_SETTING = "its default"
+
+
+def ways_of(tool: Tool) -> tuple[str, ...]:
+    """The ways of installing that a tool can take; all but kubectl and Argo CD have Helm in them."""
+    return _WAYS.get(tool, HELMS)
 
 
 class ToolRow(Model):

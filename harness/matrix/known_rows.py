@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any, Literal
@@ -19,6 +19,12 @@ from harness.matrix.versions import VERSION, numbers
 
 Basis = Literal["run", "upstream-issue", "code"]
 """The basis of a known break: observed in a run of this harness, reported upstream, or read in the operator's code."""
+
+_BASES: Mapping[Basis, str] = {
+    "run": "run of the project",
+    "upstream-issue": "upstream issue",
+    "code": "the operator's code",
+}
 
 ANYTHING = "?*"
 """The condition that a value is there, and not empty."""
@@ -148,6 +154,11 @@ class Note(Model):
     def about(self, origin: str, target: str, kind: str = "upgrade") -> bool:
         """Whether it is about the edge between these releases."""
         return kind in self.kinds and matches(self.origins, origin) and matches(self.targets, target)
+
+
+def source(row: KnownRow | Note) -> str:
+    """What a row rests on, in words, and where that is."""
+    return f"{_BASES[row.basis]}, {row.link}"
 
 
 def matches(patterns: Iterable[str], release: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Literal
 from harness import causes
 from harness.invocation import here
 from harness.matrix import known_rows, path_names
-from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
+from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE, VALUES_IN_WORDS, WAYS_IN_WORDS
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
 from harness.matrix.versions import numbers
@@ -121,12 +121,13 @@ def advise(
     changes: Iterable[str] = (),
     values: Iterable[Sentence] = (),
     cannot: str = "",
+    ways: Sequence[str] = (),
 ) -> Advice:
     """The advice for an edge between two releases by name. `reports` are the latest first.
 
     What no run has shown comes from `upgrades`, and makes nothing safe. `changes` are what applications get differently
     under the target, which results of a run have too; `values` are sentences about the user's; `cannot` is why no run
-    can take this path.
+    can take this path. `ways` are those of installing that the user can take; without them, all are told of.
     """
     found = path_results(reports, "upgrade", (origin, target))
     usual = [result for result in found if result.usual]
@@ -148,7 +149,7 @@ def advise(
         breaks=(
             *(sentence for result in others for sentence in _why(result)),
             *(sentence for result in found for sentence in _on_purpose(result)),
-            *dict.fromkeys(_of_catalogue(upgrades, origin, target, found)),
+            *dict.fromkeys(_of_catalogue(upgrades, origin, target, found, ways)),
         ),
         values=tuple(values),
         unknown=tuple(_unknown(origin, target, found, reports, cannot)),
@@ -178,8 +179,8 @@ def answer_of(found: Iterable[tuple[CrdMode, State]]) -> tuple[Answer, CrdMode |
 
 def _why(result: PathResult) -> Iterator[Sentence]:
     """The path's result: a sentence for each thing that did not hold."""
-    how = IN_WORDS[result.crds] + (f" and values {result.values}" if result.values != "default" else "")
-    how += f", by {result.ways.replace(',', ' and then ')}" if result.ways else ""
+    how = IN_WORDS[result.crds] + (f" and {VALUES_IN_WORDS[result.values]}" if result.values != "default" else "")
+    how += f", by {' and then '.join(WAYS_IN_WORDS[it] for it in result.ways.split(','))}" if result.ways else ""
     if result.state is State.CLEAN:
         yield _here(f"{how}, everything held", result.any)
         return
@@ -293,7 +294,7 @@ def _back(reports: Sequence[Report], origin: str, target: str) -> Iterator[Sente
 
 
 def _of_catalogue(
-    upgrades: Upgrades | None, origin: str, target: str, found: Sequence[PathResult]
+    upgrades: Upgrades | None, origin: str, target: str, found: Sequence[PathResult], ways: Sequence[str]
 ) -> Iterator[Sentence]:
     """What the catalogue says about the edge that no run here has shown."""
     if upgrades is None:
@@ -304,21 +305,32 @@ def _of_catalogue(
         about = known_rows.matches(row.origins, origin) and known_rows.matches(row.targets, target)
         if not about or "upgrade" not in row.kinds or row.why in shown or row.scenario.startswith(ON_PURPOSE):
             continue
-        if row.when:
-            # Whether it strikes is for the values to say, see harness/advice/values.py.
+        # Whether a row with `when` strikes is for the values to say, see harness/advice/values.py.
+        if row.when or (ways and row.ways and not set(ways) & set(row.ways)):
             continue
-        modes = [*(IN_WORDS[mode] for mode in row.crds), *(f"with values {mode}" for mode in row.values)]
-        modes += [*(f"by {way}" for way in row.ways), *(f"in {it}" for it in row.environments)]
-        often = "" if row.strikes == "always" else "sometimes, "
-        text = f"{often}{' or '.join(modes) + ': ' if modes else ''}{row.why}. Workaround: {row.way_out}"
-        yield Sentence(text=text, origin="from the catalogue", where=f"{row.basis}, {row.link}")
+        text = f"{_when(row)}{row.why}. Workaround: {row.way_out}"
+        yield Sentence(text=text, origin="from the catalogue", where=known_rows.source(row))
     for note in upgrades.notes:
         if note.about(origin, target) and not note.value:
             text = f"{note.why}. Workaround: {note.way_out}"
-            yield Sentence(text=text, origin="from the catalogue", where=f"{note.basis}, {note.link}")
+            yield Sentence(text=text, origin="from the catalogue", where=known_rows.source(note))
         if note.about(target, origin, "rollback"):
             text = f"if you roll back: {note.why}. Workaround: {note.way_out}"
-            yield Sentence(text=text, origin="from the catalogue", where=f"{note.basis}, {note.link}")
+            yield Sentence(text=text, origin="from the catalogue", where=known_rows.source(note))
+
+
+def _when(row: known_rows.KnownRow) -> str:
+    """Under which conditions, all of which must hold, a row strikes, and how often; empty for always."""
+    every = {
+        "sometimes": [""] * (row.strikes == "sometimes"),
+        "": [IN_WORDS[it] for it in row.crds],
+        "with ": [VALUES_IN_WORDS[it] for it in row.values],
+        "installed by ": [WAYS_IN_WORDS[it] for it in row.from_ways],
+        "upgraded by ": [WAYS_IN_WORDS[it] for it in row.ways],
+        "in environments ": row.environments,
+    }
+    said = ", ".join(f"{before}{' or '.join(words)}" for before, words in every.items() if words)
+    return f"{said}: " if said else ""
 
 
 def _unknown(
@@ -333,7 +345,7 @@ def _unknown(
     if not found:
         near = _nearest(origin, target, reports)
         if near:
-            yield f"the nearest edge with results is {near}"
+            yield f"the nearest upgrade with results is {near}"
     for result in usual:
         looked = {name for name, seen in result.seen.items() if seen.cell.verdict in LOOKED}
         missing = [name for name in WATCHED if name not in looked]

@@ -14,7 +14,7 @@ from rich.console import Console
 from harness import stories
 from harness.advice import values as advice_values
 from harness.advice.remarks import End
-from harness.matrix.crd_modes import ON_PURPOSE
+from harness.matrix.crd_modes import ON_PURPOSE, ways_of
 from harness.report import advice_text, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run
 from harness.report.path_results import OWN, WATCHED
@@ -139,7 +139,7 @@ def test_without_a_run_the_catalogue_speaks_and_nothing_is_called_safe() -> None
     assert all(sentence.origin == "from the catalogue" for sentence in found.breaks)
     assert found.unknown == (
         "no run here upgraded from 2.1.1 to 2.5.2: nox -s e2e -- --path 'upgrade-2.1.1-2.5.2+crds=apply'",
-        "the nearest edge with results is 2.2.1@docker.io → 2.5.2",
+        "the nearest upgrade with results is 2.2.1@docker.io → 2.5.2",
     )
 
 
@@ -154,7 +154,22 @@ def test_an_edge_that_ran_in_another_way_is_not_its_own_nearest() -> None:
 def test_what_a_run_has_shown_is_not_told_from_the_catalogue_again() -> None:
     found = advise(*EDGE, [report(cells(NONE, BROKEN), cells(APPLY))], upgrades=CATALOGUE.upgrades)
     assert "SparkConnect is missing" not in texts(found.breaks)
-    assert "with values reuse" in texts(found.breaks)
+    assert "with --reuse-values: " in texts(found.breaks)
+
+
+def test_conditions_of_a_known_break_are_told_as_all_of_them() -> None:
+    said = texts(advise("2.1.1", "2.5.2", [], upgrades=CATALOGUE.upgrades).breaks)
+    assert "with the CRDs left unchanged, with your values or --reuse-values or --reset-then-reuse-values: Helm" in said
+    assert "with hook.upgradeCrd=true, in environments *-restricted: the hook's Job" in said
+    assert "installed by Helm or Helm 3 or Helm 4, upgraded by kubectl: Helm's record of its release stays" in said
+
+
+def test_who_deploys_with_one_tool_is_told_nothing_of_another() -> None:
+    of_helm = texts(advise("2.1.1", "2.5.2", [], upgrades=CATALOGUE.upgrades, ways=ways_of("flux")).breaks)
+    assert "CRD SparkConnect is missing" in of_helm
+    assert "Argo CD by default" not in of_helm and "Kustomize" not in of_helm
+    of_argo_cd = texts(advise("2.1.1", "2.5.2", [], upgrades=CATALOGUE.upgrades, ways=ways_of("argocd")).breaks)
+    assert "upgraded by Argo CD by default: " in of_argo_cd
 
 
 def test_going_back_is_told_when_it_was_tried() -> None:
@@ -170,7 +185,7 @@ def test_other_values_modes_say_what_breaks_otherwise() -> None:
     bad = cells(reuse, {"operator-health": [failed("move-completed", "nil pointer")]})
     found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2"), bad)])
     assert found.answer is Answer.SAFE
-    assert "with the CRDs left unchanged and values reuse, operator-health failed" in texts(found.breaks)
+    assert "with the CRDs left unchanged and --reuse-values, operator-health failed" in texts(found.breaks)
 
 
 def test_a_run_ends_with_the_advice_for_each_of_its_edges() -> None:

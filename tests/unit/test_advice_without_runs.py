@@ -105,9 +105,9 @@ def test_a_tool_is_told_what_it_does_with_crds(
 
 def test_the_nearest_run_is_named_for_an_edge_without_one(capsys: pytest.CaptureFixture[str]) -> None:
     said = [it["text"] for it in asked(capsys)["why"]]
-    assert said[0].endswith("this edge itself has no recorded run")
+    assert said[0].endswith("this upgrade itself has no recorded run")
     # Both began on Docker Hub.
-    assert said[1].startswith("the nearest edge with a run is 2.2.1@docker.io → 2.5.2:")
+    assert said[1].startswith("the nearest upgrade with a run is 2.2.1@docker.io → 2.5.2:")
 
 
 def test_the_edge_of_this_project_has_a_run_with_its_digest(capsys: pytest.CaptureFixture[str]) -> None:
