@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 from rich.text import Text
 
+from harness.wording import counted
+
 
 class Status(StrEnum):
     """The status of a prerequisite, from best to worst."""
@@ -44,6 +46,18 @@ def render(prerequisites: Sequence[Prerequisite]) -> Table:
             text.append(f"\n→ {it.remedy}", style="bold")
         table.add_row(it.name, Text(it.status, style=style[it.status]), text)
     return table
+
+
+def summary(prerequisites: Sequence[Prerequisite]) -> str:
+    """How many are not ok, and what that means for a run."""
+    failures, warnings = (
+        [it for it in prerequisites if it.status is status] for status in (Status.FAILURE, Status.WARNING)
+    )
+    if failures:
+        return (
+            f"{counted(len(failures), 'failure')}, {counted(len(warnings), 'warning')}: fix the failures before a run"
+        )
+    return f"no failures, {counted(len(warnings), 'warning')}" + (": only some cells need these" if warnings else "")
 
 
 def as_json(prerequisites: Sequence[Prerequisite]) -> str:

@@ -18,6 +18,7 @@ from harness.errors import CommandError, HarnessError, ToolError
 from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
 from harness.host.steps import Progress
+from harness.matrix import names as matrix_names
 from harness.matrix.model import Environment
 from harness.matrix.versions import numbers
 from harness.process import call
@@ -115,8 +116,8 @@ def resolve(
     """The tools by name, without building any.
 
     kubectl comes once for each Kubernetes minor, as `kubectl-1.34` (see `kubectl_for`), and as `kubectl` for the first
-    of `minors`. A tool that makes clusters is one for all of its `clusters`. Raises ToolError that names all that are
-    missing and why what PATH has will not do.
+    of `minors`. A tool that makes clusters is one for all of its `clusters`. Raises UsageError for an unknown name, and
+    ToolError that names all that are missing and why what PATH has will not do.
     """
     found: dict[str, Tool] = {}
     problems: list[str] = []
@@ -262,9 +263,9 @@ def _programs(name: str) -> list[str] | None:
 
 
 def _expand(names: Sequence[str], minors: Sequence[str]) -> list[str]:
-    unknown = [name for name in names if name not in catalogue()]
-    if unknown:
-        raise ToolError(f"unknown tools: {', '.join(unknown)}", f"the tools are: {', '.join(catalogue())}")
+    unknown = next((name for name in names if name not in catalogue()), None)
+    if unknown is not None:
+        raise matrix_names.unknown("tool", unknown, list(catalogue()))
     wanted: list[str] = []
     for name in names:
         wanted += [f"{KUBECTL}-{minor}" for minor in _unique(minors)] if name == KUBECTL and minors else [name]

@@ -57,7 +57,8 @@ def _list_images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.foundry import imported
     from harness.imports import images
 
-    wide_console().print(images.table(imported.Imports.of(run_options.settings_of(parsed)).read()))
+    known = imported.Imports.of(run_options.settings_of(parsed)).read()
+    wide_console().print(images.table(known) if known.images else "no image has been imported")
     return 0
 
 
@@ -84,7 +85,8 @@ def _list_charts(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.foundry import imported
     from harness.imports import charts
 
-    wide_console().print(charts.table(imported.Imports.of(run_options.settings_of(parsed)).read()))
+    known = imported.Imports.of(run_options.settings_of(parsed)).read()
+    wide_console().print(charts.table(known) if known.charts else "no chart has been imported")
     return 0
 
 

@@ -119,7 +119,10 @@ def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     if parsed.json:
         print(prerequisite.as_json(found))
     else:
-        wide_console().print(prerequisite.render(found))
+        console = wide_console()
+        console.print(prerequisite.render(found))
+        if not parsed.registries:
+            console.print(prerequisite.summary(found))
     return 3 if any(item.status == "failure" for item in found) else 0
 
 

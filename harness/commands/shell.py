@@ -39,7 +39,8 @@ def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     if parsed.list:
         if parsed.run:
             raise UsageError("--list and --run cannot be combined: it lists those of all runs", "leave out one of them")
-        wide_console().print(shell.listing(kept.kept_clusters(wanted)))
+        clusters = kept.kept_clusters(wanted)
+        wide_console().print(shell.listing(clusters) if clusters else "no cluster is kept; --keep keeps those of a run")
         return 0
     if parsed.cell is None:
         raise UsageError(

@@ -19,10 +19,18 @@ def first_line(text: str) -> str:
     return plain(text).partition("\n")[0]
 
 
+class _Console(Console):
+    """A console that leaves a reader who has gone away, such as head, to the command: rich would end with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError, which `harness.cli` knows."""
+        raise BrokenPipeError
+
+
 def wide_console() -> Console:
     """A console for tables: as wide as the terminal, or in a log wide enough for names of cells and artefacts."""
-    console = Console(soft_wrap=True, highlight=False)
-    return console if console.is_terminal else Console(soft_wrap=True, highlight=False, width=_LOG_COLUMNS)
+    console = _Console(soft_wrap=True, highlight=False)
+    return console if console.is_terminal else _Console(soft_wrap=True, highlight=False, width=_LOG_COLUMNS)
 
 
 def lines_of(shown: RenderableType) -> list[str]:

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +307,32 @@ def test_ctrl_c_in_any_command_is_told_and_ends_with_3(
 
     assert cli.main(["doctor"]) == 3
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("own_folders")
+def test_a_reader_that_goes_away_is_not_taken_for_an_answer() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    # rich would end with 1, which `harness advise` says of an upgrade that is not safe.
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", "charts", "list"], stdout=writes, timeout=60, check=False
+    )
+    os.close(writes)
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
+@pytest.mark.usefixtures("own_folders")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["images", "list"], "no image has been imported"),
+        (["charts", "list"], "no chart has been imported"),
+        (["shell", "--list"], "no cluster is kept; --keep keeps those of a run"),
+    ],
+)
+def test_of_nothing_no_empty_table_is_shown(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out == f"{said}\n"
 
 
 @pytest.mark.parametrize("words", [["matrix"], ["registry", "up"], ["report", "merge"]])

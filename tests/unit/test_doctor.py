@@ -63,6 +63,18 @@ def test_everything_that_is_not_ok_has_a_remedy(settings: Settings) -> None:
     assert expected | {"kubectl for 1.34", "registry docker.io", "disk of the cache"} <= {it.name for it in found}
 
 
+def test_how_many_are_not_met_is_summed_up() -> None:
+    good, bad, worse = (
+        prerequisite.ok("a", "1"),
+        prerequisite.warning("b", "2", "x"),
+        prerequisite.failure("c", "3", "y"),
+    )
+
+    assert prerequisite.summary([good]) == "no failures, 0 warnings"
+    assert prerequisite.summary([good, bad]) == "no failures, 1 warning: only some cells need these"
+    assert prerequisite.summary([worse, bad, worse]) == "2 failures, 1 warning: fix the failures before a run"
+
+
 def test_nothing_is_changed(settings: Settings) -> None:
     doctor.examine(settings)
 

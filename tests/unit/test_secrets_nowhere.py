@@ -147,7 +147,7 @@ def test_what_to_write_in_place_of_an_address_has_no_login(capsys: pytest.Captur
 def test_no_escape_in_a_message_gets_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["tool", "\x1b[2Jkind\x1b]0;title\x07"])
 
-    assert "unknown tools: kind" in (printed := capsys.readouterr().err)
+    assert "there is no tool named " in (printed := capsys.readouterr().err)
     assert "\x1b" not in printed
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.bootstrap import tools
-from harness.errors import CatalogueError, ToolError
+from harness.errors import CatalogueError, ToolError, UsageError
 from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
 from harness.matrix import catalogue
@@ -261,7 +261,7 @@ def test_kubectl_is_of_the_nearest_minor(minor: str, module: str) -> None:
 
 
 def test_an_unknown_tool(settings: Settings) -> None:
-    with pytest.raises(ToolError, match="unknown tools: k9s"):
+    with pytest.raises(UsageError, match="there is no tool named 'k9s'"):
         tools.resolve(settings, ["k9s"])
 
 
