@@ -242,7 +242,8 @@ RUN_OPTIONS = (
         arguments={
             "default": None,
             "metavar": "FILE",
-            "help": "settings file (default: harness.toml in the current folder or the checkout)",
+            "help": "settings file (default: harness.toml in the current folder, the checkout or "
+            "~/.config/spark-operator-harness)",
         },
     ),
 )

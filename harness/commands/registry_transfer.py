@@ -28,7 +28,7 @@ def declare(actions: Any, command: run_options.Command) -> None:
         action.add_argument(
             "--source",
             choices=("upstream", "mirror"),
-            help="mirror: ask the mirrors of the mirror map in place of the names",
+            help="upstream: ask the public registry even of a host that has a mirror (default: mirror)",
         )
         action.add_argument(
             "--username", metavar="NAME", default="", help="the user name that goes with the token for DST"
