@@ -86,7 +86,7 @@ def read(folder: Path) -> UserFolder:
     line.
 
     There must be at least one application; ConfigMaps and Secrets that applications need may stand beside them. Other
-    kinds are left out by name, and so are files that are no manifests, such as values, and documents that are still to
+    kinds are left out by name, and so are files that are not manifests, such as values, and documents that are still to
     be filled in, as long as others are not.
     """
     if not folder.is_dir():
@@ -184,7 +184,7 @@ def _why_no_manifest(document: object, file: Path) -> str:
 
 def _require_application(document: object, where: str) -> None:
     if not isinstance(document, dict):
-        raise UsageError(f"{where}: not an object of Kubernetes", "write apiVersion, kind, metadata and spec")
+        raise UsageError(f"{where}: not a Kubernetes object", "write apiVersion, kind, metadata and spec")
     kind = str(document.get("kind", ""))
     if kind in _LISTS:
         raise UsageError(f"{where}: a {kind} is not read", "write its items as documents, with --- between them")

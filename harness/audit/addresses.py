@@ -107,7 +107,9 @@ class Addresses:
     def _no_chart(self, name: str) -> Finding:
         right = next((it for it in reversed(self._homes.charts) if it.startswith("oci://")), "")
         return Finding(
-            rule="chart-address", message=f"oci://{name} is no address of the chart, but an image's", replacement=right
+            rule="chart-address",
+            message=f"oci://{name} is the address of an image, not of the chart",
+            replacement=right,
         )
 
 

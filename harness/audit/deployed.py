@@ -91,7 +91,7 @@ def charts_in(
 
 
 def values_of(text: object) -> dict[str, Any]:
-    """Values that are written as text; none where it is no mapping, as with a template."""
+    """Values that are written as text; none where it is not a mapping, as with a template."""
     if not isinstance(text, str):
         return {}
     try:

@@ -211,7 +211,7 @@ class Homes:
             message = f"{image.tag} is a version of the chart: the images of these charts have tags like {charts.tags}"
             return Finding(rule="not-published", message=message)
         if not _VERSION.fullmatch(image.tag):
-            message = f"{image.tag} is no tag of {home}: its tags are whole versions, like {newest}"
+            message = f"{image.tag} is not a tag of {home}: its tags are whole versions, like {newest}"
             return Finding(rule="not-published", message=message)
         if _numbers(image.tag) < _numbers(home.versions[0]):
             message = f"the first version in {home} is {home.versions[0]}: there is no earlier release"

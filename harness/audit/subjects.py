@@ -97,7 +97,7 @@ def of_manifests(folders: Sequence[Path], homes: Homes) -> Subject:
         problems += unreadable
     others = gather.other_kinds(folders)
     kinds = some([f"{count} {kind}" for kind, count in others.most_common()], ", ", "kinds")
-    note = f"not read, since they are no manifests: {kinds}; `harness audit docs` reads files of every kind"
+    note = f"not read, since they are not manifests: {kinds}; `harness audit docs` reads files of every kind"
     return Subject(
         name=", ".join(map(str, folders)),
         mentions=tuple(dict.fromkeys(mentions)),

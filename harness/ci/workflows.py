@@ -123,7 +123,7 @@ def for_operator(catalogue: Catalogue, harness: str, root: Path = PROJECT_ROOT) 
     """
     named = _HARNESS.fullmatch(harness)
     if named is None:
-        raise UsageError(f"{harness!r} is no repository with a commit", "write OWNER/NAME@COMMIT, or leave it out")
+        raise UsageError(f"{harness!r} is not a repository with a commit", "write OWNER/NAME@COMMIT, or leave it out")
     ci, written = read(root)
     newest = max((it.version for it in catalogue.releases if not is_prerelease(it.version)), key=order)
     return (

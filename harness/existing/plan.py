@@ -50,7 +50,7 @@ def agree(say: Callable[[str], None], told: Iterator[str], *, context: str, yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            f"nothing was changed in the cluster of context {context}: nobody can be asked, since this is no terminal",
+            f"nothing was changed in the cluster of context {context}: nobody can be asked without a terminal",
             "add --yes when the plan is right",
         )
     try:

@@ -102,7 +102,7 @@ def _no_path(name: str, known: Mapping[str, Path]) -> UsageError:
     file = re.search(r"\+values=([^+]*[./][^+]*)", name)
     if file:
         return UsageError(
-            f"path {name}: {file[1]} is no values mode", f"give your values beside the path: --values {file[1]}"
+            f"path {name}: {file[1]} is not a values mode", f"give your values beside the path: --values {file[1]}"
         )
     return unknown("path", name, known)
 

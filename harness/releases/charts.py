@@ -222,7 +222,7 @@ def _through(mirror: Mirror, host: str, path: str, scratch: Path) -> tuple[str, 
 def _oci_parts(reference: str) -> tuple[str, str]:
     host, _, path = reference.removeprefix("oci://").partition("/")
     if not reference.startswith("oci://") or not host or not path:
-        raise UsageError(f"{reference!r} is no OCI reference of a chart", "write it as oci://host/path/name")
+        raise UsageError(f"{reference!r} is not an OCI reference of a chart", "write it as oci://host/path/name")
     return host, path
 
 

@@ -226,12 +226,12 @@ def problem(spec: object) -> str:
         return "spec.names has no kind"
     versions = at(spec, "versions")
     if not (isinstance(versions, list) and all(isinstance(it, Mapping) for it in versions)):
-        return "spec.versions is no list of mappings"
+        return "spec.versions is not a list of mappings"
     if not any(it.get("storage") for it in versions):
         return "none of its versions is stored"
     schemas = [at(it, "schema.openAPIV3Schema") for it in versions]
     if not all(isinstance(it, Mapping | None) and isinstance(at(it, "properties"), Mapping | None) for it in schemas):
-        return "a schema is no mapping"
+        return "a schema is not a mapping"
     return ""
 
 

@@ -143,10 +143,10 @@ def _objects(document: Any, where: str) -> Iterator[Document]:
     if document is None:
         return
     if not isinstance(document, Mapping) or not document.get("kind") or not document.get("apiVersion"):
-        raise UsageError(f"{where}: not an object of Kubernetes: it has no apiVersion and kind", _LEFT_TO_OTHERS)
+        raise UsageError(f"{where}: not a Kubernetes object: it has no apiVersion and kind", _LEFT_TO_OTHERS)
     kind, version = document["kind"], document["apiVersion"]
     if not (isinstance(kind, str) and isinstance(version, str)):
-        raise UsageError(f"{where}: not an object of Kubernetes: apiVersion and kind are no text", _LEFT_TO_OTHERS)
+        raise UsageError(f"{where}: not a Kubernetes object: apiVersion and kind must be text", _LEFT_TO_OTHERS)
     encrypted.refuse("the manifest", where, encrypted.of_document(document))
     if kind.endswith("List") and isinstance(document.get("items"), list):
         for number, item in enumerate(document["items"], 1):
@@ -187,15 +187,15 @@ def _require_shape(document: Mapping[str, Any], where: str) -> None:
         mappings, lists = (*_OF_METADATA, "spec", "spec.names"), ("spec.versions",)
     for path in mappings:
         if not isinstance(_at(document, path), Mapping | None):
-            raise UsageError(f"{where}: {path} is no mapping", _LEFT_TO_OTHERS)
+            raise UsageError(f"{where}: {path} is not a mapping", _LEFT_TO_OTHERS)
     for path in lists:
         found = _at(document, path)
         if found is not None and not (isinstance(found, list) and all(isinstance(it, Mapping) for it in found)):
-            raise UsageError(f"{where}: {path} is no list of mappings", _LEFT_TO_OTHERS)
+            raise UsageError(f"{where}: {path} is not a list of mappings", _LEFT_TO_OTHERS)
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:
-    """What is at a path; None where nothing is, or where something before it is no mapping."""
+    """What is at a path; None where nothing is, or where something before it is not a mapping."""
     found: Any = document
     for key in path.split("."):
         found = found.get(key) if isinstance(found, Mapping) else None

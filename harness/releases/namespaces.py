@@ -19,7 +19,7 @@ def of_values(values: Mapping[str, Any]) -> list[str]:
     spark = values.get("spark")
     if spark is not None and not isinstance(spark, Mapping):
         raise UsageError(
-            f"the values set spark to {str(spark)[:80]!r}, which is no mapping",
+            f"the values set spark to {str(spark)[:80]!r}, which is not a mapping",
             "write it as the chart has it: spark: {jobNamespaces: [default]}",
         )
     listed = spark.get("jobNamespaces") if isinstance(spark, Mapping) else None
@@ -27,7 +27,7 @@ def of_values(values: Mapping[str, Any]) -> list[str]:
         return []
     if not isinstance(listed, list) or not all(isinstance(it, str) for it in listed):
         raise UsageError(
-            f"the values set spark.jobNamespaces to {listed!r}, which is no list of names",
+            f"the values set spark.jobNamespaces to {listed!r}, which is not a list of names",
             "write it as the chart has it: spark: {jobNamespaces: [default]}",
         )
     return listed

@@ -107,7 +107,7 @@ def _below(values: Values, names: Sequence[str], file: Path) -> dict[str, Any] |
         here = {}
     if not isinstance(here, Mapping):
         raise UsageError(
-            f"{file}: what is below {'.'.join(names)} is no mapping of keys to values",
+            f"{file}: what is below {'.'.join(names)} is not a mapping of keys to values",
             "give the key that the values of the operator's chart are below",
         )
     return merge({_GLOBAL: shared} if shared else {}, here)

@@ -181,8 +181,8 @@ def _require_file(path: Path) -> None:
         raise UsageError(f"--values {path} is a folder", "give the files in it, each with --values")
     if path.exists() and not path.is_file():
         raise UsageError(
-            f"--values {path} is no file but a pipe, which can be read only once",
-            "write it to a file before: helm get values RELEASE --namespace NAMESPACE --output yaml > values.yaml",
+            f"--values {path} is a pipe, which can be read only once",
+            "write it to a file first: helm get values RELEASE --namespace NAMESPACE --output yaml > values.yaml",
         )
 
 

@@ -216,7 +216,7 @@ def problems(certificate: bytes, ca_bundle: bytes, server_name: str) -> list[str
     try:
         authorities = x509.load_pem_x509_certificates(ca_bundle)
     except ValueError:
-        return ["the CA bundle is no PEM certificate"]
+        return ["the CA bundle is not a PEM certificate"]
     found = []
     if not any(_signed(leaf, authority) for authority in authorities):
         found.append(f"not signed by the CA bundle (issuer {leaf.issuer.rfc4514_string()})")

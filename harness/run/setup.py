@@ -179,7 +179,7 @@ def request(options: RunOptions) -> Request:
 
 
 def _require_namespaces(values: _Values, options: RunOptions) -> None:
-    """Raise UsageError for spark.jobNamespaces that is no list of names, with the file that has it."""
+    """Raise UsageError for spark.jobNamespaces that is not a list of names, with the file that has it."""
     files = options.values if len(options.values) == len(values.users) else ()
     for number, document in enumerate(values.users):
         try:

@@ -70,7 +70,7 @@ def find(name: str, settings: Settings) -> GivenImage:
             return GivenImage(name=name, where="registry", identity=client.head(image).digest)
     except RegistryError as absent:
         raise UsageError(
-            f"--operator {name}: it is no folder and no file, the container engine has no such image, and of its "
+            f"--operator {name}: it is neither a folder nor a file, the container engine has no such image, and of its "
             f"registry: {absent.message}",
             "give the folder of a checkout, an image archive, or the name of an image that is there",
         ) from absent

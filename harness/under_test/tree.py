@@ -114,7 +114,7 @@ def _require_operator(folder: Path) -> None:
         raise UsageError(f"--operator {folder}: there is no such folder", _GIVE)
     go_mod = folder / "go.mod"
     if not go_mod.is_file():
-        raise UsageError(f"--operator {folder}: it has no go.mod, so it is no checkout of the operator", _GIVE)
+        raise UsageError(f"--operator {folder}: it has no go.mod, so it is not a checkout of the operator", _GIVE)
     module = re.search(r"^module\s+(\S+)", go_mod.read_text(errors="replace"), re.M)
     name = module[1] if module else "nameless"
     chart = operator.catalogue().chart_folder

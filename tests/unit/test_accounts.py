@@ -120,5 +120,5 @@ def test_the_runs_namespaces_come_after_the_users(spark: dict[str, Any] | None, 
 
 @pytest.mark.parametrize("wrong", ["production", {"a": "b"}, [1]])
 def test_job_namespaces_that_are_no_list_of_names_are_wrong_usage(wrong: object) -> None:
-    with pytest.raises(UsageError, match="no list of names"):
+    with pytest.raises(UsageError, match="not a list of names"):
         of_values({"spark": {"jobNamespaces": wrong}})

@@ -74,7 +74,7 @@ def test_a_name_that_is_filled_in_elsewhere_is_not_judged() -> None:
 @pytest.mark.parametrize(
     ("tag", "why"),
     [
-        ("2.5", "2.5 is no tag of"),
+        ("2.5", "2.5 is not a tag of"),
         ("2.4.7", "upstream never published 2.4.7"),
         ("v2.5.2", "tags are versions without v"),
     ],

@@ -148,5 +148,5 @@ def test_what_a_folder_of_manifests_has_beside_manifests_is_named_by_kind(tmp_pa
     for name in ("a.yaml", "main.tf", "more.tf", "values.yaml.gotmpl", "justfile"):
         (tmp_path / name).write_text("image: a:1\n")
     (note,) = subjects.of_manifests([tmp_path], Homes(catalogue.load().releases)).notes
-    assert note.startswith("not read, since they are no manifests: 2 .tf, 1 ")
+    assert note.startswith("not read, since they are not manifests: 2 .tf, 1 ")
     assert {"1 .gotmpl", "1 justfile"} <= set(note.partition(": ")[2].partition(";")[0].split(", "))

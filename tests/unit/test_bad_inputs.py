@@ -241,13 +241,13 @@ def manifest(kind: str = "ConfigMap", rest: str = "", metadata: str = "name: x",
 
 _CRD = "CustomResourceDefinition"
 _OF_BEFORE: dict[str, tuple[str | bytes, str]] = {
-    "kind a list": (manifest("[x]"), "no text"),
-    "apiVersion a number": (manifest(version="1"), "no text"),
+    "kind a list": (manifest("[x]"), "must be text"),
+    "apiVersion a number": (manifest(version="1"), "must be text"),
     "name a path": (manifest(metadata="name: ../../x"), "cannot be the name"),
     "namespace a list": (manifest(metadata="name: x, namespace: [a]"), "namespace"),
     "namespace a path": (manifest(metadata="name: x, namespace: ../a"), "namespace"),
     "labels a list": (manifest("Namespace", metadata="name: x, labels: [a]"), "metadata.labels"),
-    "a CRD's spec a text": (manifest(_CRD, "spec: text"), "spec is no mapping"),
+    "a CRD's spec a text": (manifest(_CRD, "spec: text"), "spec is not a mapping"),
     "a CRD's versions a number": (manifest(_CRD, "spec: {versions: 7}"), "spec.versions"),
     "a CRD's version a text": (manifest(_CRD, "spec: {versions: [v1]}"), "spec.versions"),
     "template a text": (manifest("Deployment", "spec: {template: text}", version="apps/v1"), "spec.template"),

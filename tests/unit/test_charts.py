@@ -82,7 +82,7 @@ def test_what_is_no_chart_is_refused(tmp_path: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("reference", ["oci://", "oci://host", "ghcr.io/kubeflow/chart"])
 def test_an_oci_reference_that_is_none(tmp_path: Path, reference: str) -> None:
-    with pytest.raises(UsageError, match="no OCI reference"):
+    with pytest.raises(UsageError, match="not an OCI reference"):
         charts.from_oci(Path("helm"), reference, "2.5.2", tmp_path)
 
 

@@ -235,7 +235,7 @@ def test_a_certificate_of_another_authority_or_name() -> None:
 
     empty = dataclasses.replace(healthy.webhook_entries[0], ca_bundle=b"")
     finding = _found(operator(webhook_entries=(empty,)), "webhook-certificate")
-    assert "no PEM certificate" in finding.message
+    assert "not a PEM certificate" in finding.message
 
 
 def test_a_rule_that_lets_through_or_speaks_otherwise() -> None:

@@ -58,7 +58,7 @@ def test_a_path_is_found_by_its_short_name_and_without_a_row(
         ("upgrade-2.4.0-2.5.2+values=reus", "no values mode named 'reus'; did you mean reuse", "reset-then-reuse"),
         ("downgrade-2.5.2", "no path named 'downgrade-2.5.2'", "install-2.5.2"),
         ("upgrade-2.4.0-2.5.2+crds=none+crds=hook", "no path named", "install-2.5.2"),
-        ("upgrade-2.4.0-2.5.2+values=prod/values.yaml", "is no values mode", "--values prod/values.yaml"),
+        ("upgrade-2.4.0-2.5.2+values=prod/values.yaml", "is not a values mode", "--values prod/values.yaml"),
         ("upgrade-2.4.0-2.5.2~flux", "no way named 'flux'", "+crds=replace is what it does with upgrade.crds"),
         ("gitops-flux-2.4.0-2.5.2", "no path named 'gitops-flux-2.4.0-2.5.2'", "+crds=replace is what it does"),
         ("upgrade-2.4.0-2.5.2~helmfile", "no way named 'helmfile'", "write ~helm3 or ~helm4"),

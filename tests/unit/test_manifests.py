@@ -34,7 +34,7 @@ def test_documents_lists_and_json_are_read_in_the_order_of_files(tmp_path: Path)
         ("a: [}", "a.yaml:1: not valid YAML", "take the file out"),
         ("kind: {{ .Values.kind }}\n", "looks like a template", "fill it in"),
         ("replicas: 2\n", "it has no apiVersion and kind", "kubectl apply"),
-        ("- 1\n", "not an object of Kubernetes", "kubectl apply"),
+        ("- 1\n", "not a Kubernetes object", "kubectl apply"),
         ("apiVersion: v1\nkind: Namespace\nmetadata: {generateName: a-}\n", "no metadata.name", "generateName"),
         ("apiVersion: v1\nkind: Namespace\nmetadata: {name: '${NAME}'}\n", "is a template", "fill it in"),
         ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n", "is not applied", "kubectl kustomize"),

@@ -96,8 +96,8 @@ def test_a_request_knows_its_cells_releases_and_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("spark: {jobNamespaces: etl}", "mine.yaml: the values set spark.jobNamespaces to 'etl', which is no list"),
-        ("spark: []", "mine.yaml: the values set spark to '[]', which is no mapping"),
+        ("spark: {jobNamespaces: etl}", "mine.yaml: the values set spark.jobNamespaces to 'etl', which is not a list"),
+        ("spark: []", "mine.yaml: the values set spark to '[]', which is not a mapping"),
         ('image: {registry: "https://harbor.corp.example"}', "image of the values: 'https://harbor.corp.example/"),
         ('image: {registry: "${REGISTRY}"}', "image of the values: '${REGISTRY}/"),
         ("image: {tag: 20240115}", "controller:2.0240115e+07'"),
@@ -268,7 +268,7 @@ def test_job_namespaces_of_the_users_are_welcome_and_what_is_no_list_is_wrong_us
     (tmp_path / "mine.yaml").write_text("spark: {jobNamespaces: [production]}\n")
     assert setup.request(RunOptions(selection=PI, values=(Path("mine.yaml"),))).values[-1]["spark"]
     (tmp_path / "mine.yaml").write_text("spark: {jobNamespaces: production}\n")
-    with pytest.raises(UsageError, match="jobNamespaces to 'production', which is no list of names"):
+    with pytest.raises(UsageError, match="jobNamespaces to 'production', which is not a list of names"):
         setup.request(RunOptions(selection=PI, values=(Path("mine.yaml"),)))
 
 

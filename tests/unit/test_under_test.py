@@ -103,7 +103,7 @@ def test_the_image_changes_with_any_file_of_the_checkout_and_with_nothing_else(c
 @pytest.mark.parametrize(
     ("remove", "says"),
     [
-        ("go.mod", "has no go.mod, so it is no checkout of the operator"),
+        ("go.mod", "has no go.mod, so it is not a checkout of the operator"),
         (
             "cmd/operator/main.go",
             "no cmd/operator/main.go, so the Go module github.com/kubeflow/spark-operator/v2 is not",

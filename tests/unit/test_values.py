@@ -108,7 +108,7 @@ def test_a_pipe_is_refused_since_its_second_reader_gets_nothing(tmp_path: Path) 
     pipe = tmp_path / "63"
     os.mkfifo(pipe)
     assert manifests.read(pipe) is None
-    with pytest.raises(UsageError, match="is no file but a pipe") as told:
+    with pytest.raises(UsageError, match="is a pipe, which can be read only once") as told:
         load_values(pipe)
     assert told.value.next_step.endswith("> values.yaml")
 

@@ -225,7 +225,7 @@ def test_the_workflow_for_the_operators_repository_tries_its_image_and_the_newes
 
 
 def test_a_harness_without_a_commit_is_refused() -> None:
-    with pytest.raises(UsageError, match="no repository with a commit"):
+    with pytest.raises(UsageError, match="not a repository with a commit"):
         workflows.for_operator(catalogue.load(), "owner/harness")
 
 
