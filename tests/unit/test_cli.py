@@ -24,6 +24,7 @@ from harness import __version__, cli
 from harness.commands import machine
 from harness.options import RunOptions
 from harness.run import setup
+from harness.settings import PROJECT_ROOT
 
 PI = "kind-1.34/install-2.5.2/spark-pi"
 
@@ -314,9 +315,8 @@ def test_a_reader_that_goes_away_is_not_taken_for_an_answer() -> None:
     reads, writes = os.pipe()
     os.close(reads)
     # rich would end with 1, which `harness advise` says of an upgrade that is not safe.
-    done = subprocess.run(
-        [sys.executable, "-m", "harness.cli", "charts", "list"], stdout=writes, timeout=60, check=False
-    )
+    command = [sys.executable, "-m", "harness.cli", "charts", "list"]
+    done = subprocess.run(command, stdout=writes, cwd=PROJECT_ROOT, timeout=60, check=False)
     os.close(writes)
     assert done.returncode == 128 + signal.SIGPIPE
 
