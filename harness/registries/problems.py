@@ -101,10 +101,11 @@ def is_page(response: httpx.Response) -> bool:
 
 
 def is_registrys(response: httpx.Response) -> bool:
-    """Whether a refusal can be a registry's: it has errors in JSON, or says nothing."""
+    """Whether a refusal can be a registry's: it has errors with codes (distribution specification), or says nothing."""
     try:
-        return not response.content.strip() or isinstance(json.loads(response.content), dict)
-    except (ValueError, RecursionError):
+        errors = json.loads(response.content)["errors"] if response.content.strip() else [{"code": "none is told"}]
+        return any(it["code"] for it in errors)
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

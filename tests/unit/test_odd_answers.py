@@ -106,6 +106,8 @@ NO_REGISTRY = [
     Answer(404, "<html><h1>404 Not Found</h1>nginx</html>", PAGE),
     Answer(404, "default backend - 404", {"Content-Type": "text/plain"}),
     Answer(404, "404 page not found", {"Content-Type": "text/plain"}),
+    Answer(404, '{"status": 404, "error": "Not Found", "path": "/v2/a/b/manifests/1"}'),
+    Answer(404, '{"errors": [{"status": 404, "message": "File not found."}]}'),
 ]
 
 
