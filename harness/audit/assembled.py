@@ -47,7 +47,7 @@ class Assembled:
             if has_taken(*place) or self.has(*place):
                 continue
             name = next(self._references.among(self._variables.filled(it.text), Variables("")), None)
-            if name is None or any(_has_whole(words, name.path) for _, words in it.literals):
+            if name is None or any(_has_whole(words, name) for _, words in it.literals):
                 # No image, or one that a single text has.
                 continue
             self._places += [(it.start, it.end), place]
@@ -81,9 +81,10 @@ class Assembled:
             yield Edit(start=paths[0], end=paths[1], text=path)
 
 
-def _has_whole(words: str, path: str) -> bool:
-    """Whether a text has a name with its host."""
-    return bool(re.search(rf"\.[\w-]+(?::\d+)?/{re.escape(path)}", words))
+def _has_whole(words: str, name: Reference) -> bool:
+    """Whether a text has a name with its host, or a short one with its tag."""
+    is_short = name.host == "" and bool(name.tag) and words.startswith(f"{name.path}:{name.tag}")
+    return is_short or bool(re.search(rf"\.[\w-]+(?::\d+)?/{re.escape(name.path)}", words))
 
 
 def _shown(it: Built, name: Reference) -> str:

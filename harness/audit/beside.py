@@ -30,6 +30,7 @@ _TOLD_TAG = re.compile(
 )
 """`tag '2.1.1'`, `.tag("2.1.1")`, `{name: tag, value: 2.1.1}`"""
 _TOLD_WITHIN = 3
+_PAIR = re.compile(r"[({][ \t]*[\"'`]$")
 _IN_ROW = re.compile(r"(?<![\w.:/-])v?(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?)(?![\w-]|\.\d)")
 _HEAD = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
 _IS_IMAGE, _IS_TAG, _IS_HOST = (
@@ -148,11 +149,24 @@ class Beside:
             found.append(item[1])
         return found or None
 
-    def is_of_versions_before(self, it: Reference) -> bool:
-        """Whether a row of a table says of which versions a name was, and it was that of them all."""
-        row = self._lines.all[self._lines.place(it.start)[0] - 1]
-        home = next((one for one in self._homes.all if one.name == it.name), None)
-        if it.tag or it.digest or home is None or not row.lstrip().startswith("|"):
+    def tells_of_past(self, it: Reference) -> bool:
+        """Whether a row of a table, or a pair, has the new name beside an old one, or whether a row says of which
+        versions a name was, and it was that of them all.
+        """
+        number, _ = self._lines.place(it.start)
+        row, home = self._lines.all[number - 1], next((one for one in self._homes.all if one.name == it.name), None)
+        if home is None or self._lines.is_long(number):
+            return False
+        text, right = self._lines.text, self._homes.current(home.role).name
+        is_row = row.lstrip().startswith("|") or self._file.endswith((".csv", ".tsv"))
+        if is_row and re.search(rf"(?<![\w./-]){re.escape(right)}(?![\w/-])", row):
+            return True
+        if it.tag or it.digest:
+            return False
+        pair = re.compile(rf"[\"'`][ \t]*,[ \t]*[\"'`]{re.escape(right)}[\"'`][ \t]*[)}}]")
+        if _PAIR.search(self._lines.before(it.start)) and pair.match(text, it.end):
+            return True
+        if not row.lstrip().startswith("|"):
             return False
         told = [tuple(map(int, one.split("."))) for one in _IN_ROW.findall(row)]
         had = [tuple(map(int, one.split("."))) for one in home.versions]
@@ -217,7 +231,8 @@ class Beside:
 
     def _of_command(self, it: Reference) -> str | None:
         """The registry that the same command has as the source's."""
-        found = _OF_SOURCE.search(self._lines.all[self._lines.place(it.start)[0] - 1])
+        number, _ = self._lines.place(it.start)
+        found = None if self._lines.is_long(number) else _OF_SOURCE.search(self._lines.all[number - 1])
         return found and found["host"]
 
     def _assigned_beside(self, it: Reference) -> str | None:

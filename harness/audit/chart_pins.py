@@ -58,7 +58,7 @@ _HELM_WORD = re.compile(r"^[ \t]*-[ \t]+[\"']?(?:upgrade|install|template|pull|f
 _KEYS = (_CHART, _DEPENDENCY, _OCI, _GIT)
 _K3S_CONFIG = re.compile(r"^kind:[ \t]*HelmChartConfig\b", re.M)
 _CUSTOMIZED = "targetCustomizations:"
-_FARTHEST_PATCH = 20_000
+_FARTHEST_PATCH, _NEAR = 20_000, 2000
 _COMMAND = re.compile(
     rf"\b(?:helm(?:3|\.exe|_remote|_resource)?\b.*?|(?:argocd\s+app|flux\s+create)\s.*?--(?:helm-)?chart[= ]{_Q})"
     rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{END}",
@@ -238,8 +238,9 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
     )
     for pattern, match in found:
         start, end = _region(lines, match.start())
-        addresses = (_ADDRESS.finditer(lines.text, start, end), _PLAIN_ADDRESS.finditer(lines.text, start, end))
-        address = next((one for each in addresses if (one := _nearest(lines, match.start(), each))), None)
+        near = max(start, match.start() - _NEAR), min(end, match.start() + _NEAR)
+        address = _nearest(lines, match.start(), _ADDRESS.finditer(lines.text, *near))
+        address = address or _ADDRESS.search(lines.text, start, end) or _PLAIN_ADDRESS.search(lines.text, start, end)
         if pattern is _DEPENDENCY:
             around = _of_charts(lines, match.start())
             address = address or (_ADDRESS.search(lines.text, *around) if around else None)

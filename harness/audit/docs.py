@@ -252,7 +252,7 @@ class Scanner:
             digest=digest,
         )
         finding = self._homes.judge(image, tagged=bool(tag))
-        if finding is None or (not tag and beside.is_of_versions_before(it)):
+        if finding is None or beside.tells_of_past(it):
             return None
         edits = (
             ()

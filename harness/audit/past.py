@@ -125,7 +125,10 @@ class Past:
             return comment.end(), len(line)
         texts = _texts(line)
         begin, end = texts[max(0, bisect_left(texts, (at, at)) - 1)] if texts else (0, 0)
-        is_prose = begin < at < end and line.count(" ", begin, end) >= _WORDS
+        is_prose = begin < at < end and (
+            line.count(" ", begin, end) >= _WORDS
+            or bool(_DIRECTLY_BEFORE.search(line, max(begin + 1, at - _MOST_LETTERS), at))
+        )
         return (begin + 1, end - 1) if is_prose else (-1, -1)
 
 

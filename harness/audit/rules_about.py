@@ -63,6 +63,7 @@ _MADE = re.compile(
     r"|\b(?:docker_build|docker_build_with_restart|custom_build)\(\s*(?:ref\s*=\s*)?[\"']$"
     r"|^\s*SAVE\s+IMAGE\b[^|;&]*$"
     rf"|\b{_TO_TAG}[^\s|;&-]\S*\s+[\"']?$"
+    r"|\bskopeo\s+copy\s[^|;&]*?\b[a-z-]+:\S+\s+[\"']?(?:docker-daemon|containers-storage):$"
 )
 """What names an image that is built, or gives one another name: of Docker and its like, of Tilt and of Earthly.
 Skaffold's are below `artifacts`."""
@@ -85,6 +86,7 @@ _FAILED = re.compile(
     r"[\"'`]?:[ \t]*(?:not found|manifest unknown|pull access denied|denied|unauthorized)\b"
     r"|[\"'`]{0,2}[ \t]+(?:(?:always |now |then )?fail(?:s|ed)?\b|(?:was |is )?not found\b"
     r"|(?:does not|doesn[’']t|never|not) exist"
+    r"|\(?v?\d+(?:\.[\dx]+)*[ \t]+(?:and|or)[ \t]+(?:older|earlier|below|before)\b"
     r"|(?:can(?:not|[’']t)|could not) be (?:pulled|found)|(?:is|was) not (?:there|available|published))",
     re.I,
 )
@@ -183,10 +185,13 @@ def _is_absent(lines: Lines, number: int) -> bool:
     if line.count("{") > line.count("}") and number < len(lines.all):
         # What Puppet names before its attributes.
         first = last = number + 1
+    if lines.is_long(first):
+        return False
     own = _depth(lines.all[first - 1])
-    while first > 1 and not _is_item(lines.all[first - 1]) and _depth(lines.all[first - 2]) >= own:
+    upper, lower = max(1, first - _MOST_LINES), min(len(lines.all), last + _MOST_LINES)
+    while first > upper and not _is_item(lines.all[first - 1]) and _depth(lines.all[first - 2]) >= own:
         first -= 1
-    while last < len(lines.all) and _depth(lines.all[last]) >= own and not _is_item(lines.all[last]):
+    while last < lower and _depth(lines.all[last]) >= own and not _is_item(lines.all[last]):
         last += 1
     return any(_ABSENT.search(line) and _depth(line) == own for line in lines.all[first - 1 : last])
 

@@ -19,6 +19,9 @@ _JOINED = re.compile(
     rf"(?:\$?(?P<variable>{EXPRESSION})|[\"'][ \t]*\+[ \t]*(?P<name>[A-Za-z_]\w*))"
 )
 _MAY_BE_JOINED = re.compile(r"/[$%#<_{\"']")
+# `… | xargs -I{} crane pull ghcr.io/{}`
+_PIPED = re.compile(rf"\b(?:xargs|parallel)\b[^|\n]{{0,300}}?(?P<host>(?<![\w./-]){_HOST})/(?:[\w.-]+/)*(?:\{{\}}|%)")
+_HERE = re.compile(r"<<-?[ \t]*[\"']?(?P<end>\w+)")
 _LOOP = re.compile(
     r"\bfor(?:each)?\s*\(?\s*\$?(?:(?:const|let|var|val|auto|String|string)\s+)?(?:_\s*,\s*)?(?P<name>[A-Za-z_]\w*)\s*"
     r"(?::?=\s*range|in|of|:)\s+(?P<over>(?:[^\n\\]|\\.|\\\n){1,2000})"
@@ -26,7 +29,7 @@ _LOOP = re.compile(
 # `while read -r source target; do …; done <<EOF`
 _READ = re.compile(
     r"\bwhile\s[^\n;]*?\bread\s+(?:-\w+\s+)*(?P<names>[A-Za-z_]\w*(?:[ \t]+[A-Za-z_]\w*){0,5})[ \t]*[;\n]"
-    r"(?:(?!\bdone\b).){0,2000}?\bdone\s*<<-?[ \t]*[\"']?(?P<end>\w+)[\"']?[^\n]*\n"
+    r"(?:(?!\bdone\b).){0,1000}?\bdone\s*<<-?[ \t]*[\"']?(?P<end>\w+)[\"']?[^\n]*\n"
     r"(?P<over>.{0,20000}?)^[ \t]*(?P=end)[ \t]*$",
     re.M | re.S,
 )
@@ -53,6 +56,9 @@ class Uses:
         """The registry before the short name at an offset; upstream's if there are several. It is empty where it cannot
         be known, None where the name is used as it is, or where no use of it is found.
         """
+        piped = next((host for first, last, host in self._piped if first <= offset < last), None)
+        if piped:
+            return piped
         names = {*owners[:1]}
         for loop in self._loops:
             if loop.start("over") <= offset < loop.end("over") or any(_has_word(loop["over"], it) for it in names):
@@ -80,6 +86,18 @@ class Uses:
     @cached_property
     def _loops(self) -> list[re.Match[str]]:
         return [*_LOOP.finditer(self._lines.text), *_CALL.finditer(self._lines.text)]
+
+    @cached_property
+    def _piped(self) -> list[tuple[int, int, str]]:
+        """Where words stand that a command gets one by one, and the registry that it puts before them."""
+        found, text = [], self._lines.text
+        for it in _PIPED.finditer(text) if "xargs" in text or "parallel" in text else ():
+            begin, end = text.rfind("\n", 0, it.start()) + 1, it.start()
+            here = _HERE.search(text, begin, text.find("\n", it.end()) % (len(text) + 1))
+            if here:
+                end = text.find(f"\n{here['end']}", it.end()) % (len(text) + 1)
+            found.append((begin, end, it["host"]))
+        return found
 
     @cached_property
     def _read(self) -> list[re.Match[str]]:

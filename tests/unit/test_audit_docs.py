@@ -407,6 +407,14 @@ def test_a_text_takes_time_in_proportion_to_its_length(text: str, homes: Homes) 
     assert time.process_time() - before < 8.0
 
 
+def test_a_long_mapping_of_images_takes_no_time_without_end(homes: Homes) -> None:
+    text = "  image: docker.io/kubeflow/spark-operator:2.5.2\n" * 1500
+    started = time.process_time()
+    assert len(docs.Scanner(homes).scan(text, "a.yaml").stale) == 1500
+    # With a look at all of the mapping for each name it took more than sixteen seconds.
+    assert time.process_time() - started < 10
+
+
 def test_a_long_line_of_sums_takes_no_time_without_end(homes: Homes, tmp_path: Path) -> None:
     (tmp_path / "a.js").write_text('x = "a" + f("kubeflow/spark-operator", [1, (3, "x%s" % b)]) + ' * 400)
     started = time.process_time()
