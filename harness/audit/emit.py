@@ -2,8 +2,8 @@
 """Prints what keeps stale names out for good: a rule for Renovate, and a policy for Kyverno.
 
 Both are made from the rows of releases and of their history. The keys are those of docs.renovatebot.com
-(configuration-options, `replacementName`) and of kyverno.io (validate rules); that patterns take `!` and `&` is in
-pkg/engine/pattern of Kyverno 1.13.
+(configuration-options, `replacementName`, `matchRegistryUrls`) and of kyverno.io (validate rules); that patterns take
+`!` and `&` is in pkg/engine/pattern of Kyverno 1.13.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ def renovate(homes: Homes) -> str:
                 "description": "The former Helm repository answers no more",
                 "matchDatasources": ["helm"],
                 "matchPackageNames": [CHART_NAME],
+                # Charts of this name from anywhere else are not upstream's.
+                "matchRegistryUrls": [_address_pattern(it.address) for it in homes.history.helm],
                 "registryUrls": [homes.charts[0]],
             }
         )
@@ -100,6 +102,12 @@ def former_names(homes: Homes) -> list[str]:
         found |= dict.fromkeys([f"{it}/{repository}" for it in _HUB_IN_NAMES] if host == DOCKER_HUB else [name])
         found |= {repository: None} if host == DOCKER_HUB else {}
     return list(found)
+
+
+def _address_pattern(address: str) -> str:
+    """An address as Renovate's patterns have it, with either scheme, and with or without a slash at its end."""
+    escaped = address.replace(".", r"\.")
+    return f"/^https?://{escaped}/?$/i"
 
 
 class _Plain(yaml.SafeDumper):

@@ -36,6 +36,10 @@ def test_renovate_replaces_former_names_by_the_newest_release(homes: Homes, caps
     newest = homes.current("operator").versions[-1]
     assert (images["replacementName"], images["replacementVersion"]) == (GHCR, newest)
     assert chart["matchDatasources"] == ["helm"]
+    patterns = [re.compile(it.removeprefix("/").removesuffix("/i"), re.I) for it in chart["matchRegistryUrls"]]
+    former = "https://googlecloudplatform.github.io/spark-on-k8s-operator"
+    for address, is_gone in ((former, True), (f"{former}/", True), ("https://charts.example.com/spark", False)):
+        assert any(it.search(address) for it in patterns) is is_gone
     assert chart["registryUrls"] == ["https://kubeflow.github.io/spark-operator"]
 
 
