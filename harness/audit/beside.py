@@ -149,9 +149,9 @@ class Beside:
             found.append(item[1])
         return found or None
 
-    def tells_of_past(self, it: Reference) -> bool:
+    def tells_of_past(self, it: Reference, tag: str) -> bool:
         """Whether a row of a table, or a pair, has the new name beside an old one, or whether a row says of which
-        versions a name was, and it was that of them all.
+        versions a name without a tag was, and it was that of them all.
         """
         number, _ = self._lines.place(it.start)
         row, home = self._lines.all[number - 1], next((one for one in self._homes.all if one.name == it.name), None)
@@ -161,7 +161,7 @@ class Beside:
         is_row = row.lstrip().startswith("|") or self._file.endswith((".csv", ".tsv"))
         if is_row and re.search(rf"(?<![\w./-]){re.escape(right)}(?![\w/-])", row):
             return True
-        if it.tag or it.digest:
+        if tag or it.digest:
             return False
         pair = re.compile(rf"[\"'`][ \t]*,[ \t]*[\"'`]{re.escape(right)}[\"'`][ \t]*[)}}]")
         if _PAIR.search(self._lines.before(it.start)) and pair.match(text, it.end):

@@ -252,7 +252,7 @@ class Scanner:
             digest=digest,
         )
         finding = self._homes.judge(image, tagged=bool(tag))
-        if finding is None or beside.tells_of_past(it):
+        if finding is None or beside.tells_of_past(it, tag):
             return None
         edits = (
             ()
