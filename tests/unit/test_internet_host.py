@@ -65,7 +65,7 @@ def test_the_machine_has_what_comes_from_package_indexes_already(
     wanted = [gobuild.recipe("registry"), *connect_clients.usual_recipes()]
     assert any(it.name.startswith("pyspark-client") for it in wanted)
     for recipe in wanted:
-        Store.of(settings).build(recipe, lambda folder, log: (folder / "made").write_text(""))
+        Store.of(settings).build(recipe, lambda folder, log: (folder / "made").touch())
 
     host._bring_packages(settings, tmp_path / "machine")
 
