@@ -46,7 +46,6 @@ _FLAGS_WITHIN = 8
 _OCI = re.compile(
     rf"{_BEGIN}(?:url|repo_?URL|repository|source){_IS}(?P<where>oci://(?:[\w.:-]+/+)*){_NAME}{_Q}{END}", re.I
 )
-# The chart in upstream's repository at Git, as Argo CD takes it.
 _GIT = re.compile(rf"{_BEGIN}(?:path|chart){_IS}(?:\./)?charts/{_NAME}-chart/?{_Q}{END}")
 _REPOSITORY = re.compile(
     r"\bgithub\.com[/:](?:kubeflow/spark-operator|googlecloudplatform/spark-on-k8s-operator)\b", re.I
