@@ -50,6 +50,8 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.internet.content import Content
     from harness.matrix import catalogue as catalogues
 
+    if parsed.action == "record-packages":
+        home.require_checkout("harness foundry record-packages")
     if parsed.names and parsed.action in _OF_ALL:
         raise UsageError(
             f"harness foundry {parsed.action} takes no names, and was given {', '.join(parsed.names)}",
@@ -110,7 +112,6 @@ def _papers(wanted: Settings, action: str, names: Sequence[str], console: Consol
 
     store = Store.of(wanted)
     if action == "record-packages":
-        home.require_checkout("harness foundry record-packages")
         for line in papers.record_packages(store):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
     elif action == "outdated":

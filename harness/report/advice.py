@@ -178,9 +178,11 @@ def answer_of(found: Iterable[tuple[CrdMode, State]]) -> tuple[Answer, CrdMode |
 
 
 def _why(result: PathResult) -> Iterator[Sentence]:
-    """The path's result: a sentence for each thing that did not hold."""
-    how = IN_WORDS[result.crds] + (f" and {VALUES_IN_WORDS[result.values]}" if result.values != "default" else "")
-    how += f", by {' and then '.join(WAYS_IN_WORDS[it] for it in result.ways.split(','))}" if result.ways else ""
+    """A sentence for each thing that did not hold on a path, whose modes may be those of another version."""
+    values = VALUES_IN_WORDS.get(result.values, f"the values mode {result.values}")
+    ways = " and then ".join(WAYS_IN_WORDS.get(it, it) for it in result.ways.split(","))
+    with_values = f" and {values}" if result.values != "default" else ""
+    how = f"{IN_WORDS[result.crds]}{with_values}{f', by {ways}' if ways else ''}"
     if result.state is State.CLEAN:
         yield _here(f"{how}, everything held", result.any)
         return
