@@ -256,4 +256,4 @@ def require_sync(name: str, parsed: Parsed) -> None:
     """Raise UsageError for an unknown way of syncing in a path's name."""
     sync = parsed.ways.removeprefix(f"{_ARGO_CD}-")
     if "+sync=" in name and "," not in parsed.ways and parsed.ways not in ARGO_CD:
-        raise unknown("sync mode", sync, [it.removeprefix(f"{_ARGO_CD}-") for it in ARGO_CD])
+        raise unknown("way of syncing", sync, [it.removeprefix(f"{_ARGO_CD}-") for it in ARGO_CD])

@@ -59,7 +59,7 @@ def test_how_argo_cd_syncs_says_what_happens_to_crds(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("gitops-argocd-2.4.0-2.5.2+sync=force", "no sync mode named 'force'"),
+        ("gitops-argocd-2.4.0-2.5.2+sync=force", "no way of syncing named 'force'"),
         ("gitops-argocd-2.4.0-2.5.2+sync=client+crds=none", "brings CRDs by itself"),
         ("upgrade-2.4.0-2.5.2+sync=client", "no path named"),
         ("gitops-argocd-2.4.0-2.5.2~helm", "no path named"),
