@@ -24,7 +24,7 @@ from harness.matrix.properties import Properties
 from harness.matrix.release import Release, ReleaseRow, Relocation
 from harness.matrix.rows import Model
 from harness.matrix.rules import Exclusion, Rules, Tier
-from harness.matrix.versions import RELEASE, UNDER_TEST, VERSION, is_prerelease
+from harness.matrix.versions import RELEASE, UNDER_TEST, VERSION, is_prerelease, numbers
 from harness.settings import PROJECT_ROOT, Settings
 from harness.toml_source import TomlSource
 from harness.untrusted import SEGMENT
@@ -105,7 +105,8 @@ class Catalogue:
         version, at, host = name.partition("@")
         found = next((release for release in self.releases if release.version == version), None)
         if found is None:
-            raise _without_operator(version) or unknown("release", version, (it.version for it in self.releases))
+            published = [it.version for it in self.releases if not it.under_test]
+            raise _without_operator(version) or _unknown(version, published)
         if not at:
             return found
         if found.under_test:
@@ -141,6 +142,23 @@ def _without_operator(version: str) -> UsageError | None:
         f"release {version} is the operator under test, and none was given",
         "give it with --operator: a checkout of the operator, or an image, with its chart in --chart",
     )
+
+
+def _unknown(version: str, known: Sequence[str]) -> UsageError:
+    """What to say of a release that has no row; of one before or after all that have one, also where it leads."""
+    error = unknown("release", version, known)
+    if not VERSION.fullmatch(version) or not known:
+        return error
+    oldest, newest = min(known, key=numbers), max(known, key=numbers)
+    if numbers(version) < numbers(oldest):
+        return UsageError(
+            f"there is no release named {version!r}: the oldest that can be run is {oldest}",
+            f"`harness advise --from {version} --to {newest}` says what is known of a move from it",
+        )
+    if numbers(version) > numbers(newest):
+        step = f"{error.next_step}; `harness foundry add-release {version}` adds one that upstream has published"
+        return UsageError(error.message, step)
+    return error
 
 
 def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from harness.errors import UsageError
-from harness.matrix import known_rows, path_names, possible
+from harness.matrix import known_rows, meant, path_names, possible, versions
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Scenario, WayName
 from harness.matrix.names import NOT, covers, is_glob, matching, unknown
@@ -65,7 +65,9 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
     """The same for a name that no row has."""
     parsed = path_names.parse(name)
     if parsed is None:
-        raise _no_path(name, known)
+        raise _no_path(catalogue, name, known)
+    if not parsed.understood and (made := _meant(catalogue, name)):
+        raise UsageError(f"there is no path named {name!r}; did you mean {made}?", f"write {made}")
     if parsed.profile:
         plain = name.removesuffix(f"+profile={parsed.profile}")
         return path_names.with_profile(known.get(plain) or _named(catalogue, plain, known), parsed.profile)
@@ -75,7 +77,9 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
     if parsed.kind == "install":
         if len(releases) > 1 or parsed.crds or parsed.values:
             wrong = "one release" if len(releases) > 1 else "no modes: nothing is installed before it"
-            raise UsageError(f"path {name}: an install has {wrong}", f"write install-{releases[-1].name}")
+            upgrade = f", or upgrade-{'-'.join(it.name for it in releases)}" if len(releases) > 1 else ""
+            plain = f"install-{releases[-1].name}{path_names.ways_in_name(ways) if len(releases) == 1 else ''}"
+            raise UsageError(f"path {name}: an install has {wrong}", f"write {plain}{upgrade}")
         wrong = possible.why_not_in_ways(releases, "none", ways)
         if wrong:
             raise UsageError(f"path {name}: {wrong}", "choose another way, or a newer release")
@@ -92,19 +96,44 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
     return catalogue.upgrades.path(parsed.kind, parsed.releases, crds, values, ways)
 
 
-def _no_path(name: str, known: Mapping[str, Path]) -> UsageError:
+def _no_path(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> UsageError:
     """What to say of a name that is no path's."""
-    made = path_names.meant(name)
+    made = _meant(catalogue, name)
     if made:
         return UsageError(f"there is no path named {name!r}; did you mean {made}?", f"write {made}")
     if flux := path_names.no_flux(name):
         return UsageError(f"there is no path named {name!r}", flux)
+    if path_names.has_old_tag(name):
+        return UsageError(f"there is no path named {name!r}", f"what begins with v1 {path_names.IMAGE_TAG}")
     file = re.search(r"\+values=([^+]*[./][^+]*)", name)
     if file:
         return UsageError(
             f"path {name}: {file[1]} is not a values mode", f"give your values beside the path: --values {file[1]}"
         )
+    several = [it for it in re.split(r"[,;\s]+", name) if it]
+    if len(several) > 1 and all(map(path_names.parse, several)):
+        return UsageError(
+            f"there is no path named {name!r}: these are {len(several)} paths", "give the option once for each of them"
+        )
+    if cell := _of_cell(name):
+        return UsageError(f"there is no path named {name!r}", cell)
     return unknown("path", name, known)
+
+
+def _meant(catalogue: Catalogue, name: str) -> str:
+    made = meant.meant(name, [it.version for it in catalogue.releases if not it.under_test])
+    return made if made and (found := path_names.parse(made)) and found.understood else ""
+
+
+def _of_cell(name: str) -> str:
+    """What to write for the id of a cell, or for two parts of one; empty for what is neither."""
+    parts = name.split("/")
+    at = next((number for number, it in enumerate(parts) if path_names.parse(it)), None)
+    if at is None or (len(parts), at) not in ((3, 1), (2, 0), (2, 1)):
+        return ""
+    if len(parts) == 3:
+        return f"it is the id of a cell: --cell {name}"
+    return f"write --path {parts[0]} --scenario {parts[1]}" if at == 0 else f"write --env {parts[0]} --path {parts[1]}"
 
 
 def matching_paths(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
@@ -130,7 +159,25 @@ def _matching_paths(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
         (NOT if pattern.startswith(NOT) else "") + named[pattern] if pattern in named else pattern
         for pattern in patterns
     ]
+    for pattern in canonical:
+        _require_match(catalogue, pattern.removeprefix(NOT), known)
     return matching("path", canonical, list(known))
+
+
+def _require_match(catalogue: Catalogue, pattern: str, known: Iterable[str]) -> None:
+    """Raise UsageError for a glob that no row has because of a release in it, or of a path that has no row."""
+    if not is_glob(pattern) or any(covers((pattern,), name) for name in known):
+        return
+    for release in versions.RELEASE.findall(re.split(r"[~+]", pattern)[0]):
+        catalogue.release(release)
+    mode = re.search(r"[~+][^~+]*[*?\[].*", pattern)
+    named = pattern[: mode.start()] if mode else ""
+    if path_names.parse(named):
+        find_path(catalogue, named)
+        raise UsageError(
+            f"no path matches {pattern!r}: globs stand for paths that have a row in charts/upgrades.toml",
+            f"name what you want of it: {named}{'~helm4' if mode and mode[0].startswith('~') else '+crds=apply'}",
+        )
 
 
 _Mode = TypeVar("_Mode", bound=str)

@@ -23,18 +23,18 @@ def is_glob(name: str) -> bool:
     return not _GLOB.isdisjoint(name)
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for an unknown name, with suggestions and the whole list."""
+def unknown(what: str, name: str, known: Iterable[str], several: str = "") -> UsageError:
+    """The error for an unknown name, with suggestions and the whole list. `several` is more than one of `what`."""
     names = list(known)
     parts = [it.strip() for it in name.split(",")]
     if len(parts) > 1 and set(parts) <= set(names):
         return UsageError(
-            f"there is no {what} named {name!r}: these are {counted(len(parts), what)}",
+            f"there is no {what} named {name!r}: these are {counted(len(parts), what, several)}",
             "give the option once for each of them",
         )
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
-    return UsageError(f"there is no {what} named {name!r}{meant}", f"the {what}s are: {_listed(names)}")
+    return UsageError(f"there is no {what} named {name!r}{meant}", f"the {several or f'{what}s'} are: {_listed(names)}")
 
 
 def covers(patterns: Sequence[str], name: str) -> bool:

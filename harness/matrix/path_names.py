@@ -49,17 +49,16 @@ ARGO_CD: Mapping[WayName, CrdMode] = {
 }
 """The ways of Argo CD, and to what each amounts for CRDs."""
 
-_ORDER = ("~", "+sync=", "+crds=", "+values=", "+profile=")
-"""What may follow the releases in a name, in this order."""
 _NO_WAYS: Mapping[str, str] = {
     "flux": "Flux does not run here: +crds=replace is what it does with upgrade.crds: CreateReplace, +crds=none its "
     "default",
-    "terraform": "it calls Helm: write ~helm3 or ~helm4",
-    "helmfile": "it calls Helm: write ~helm3 or ~helm4",
-    "template": "write ~kubectl for helm template and kubectl apply",
-    "apply": "write ~kubectl for helm template and kubectl apply",
+    "terraform|tofu|^tf$|helmfile": "it calls Helm: write ~helm3 or ~helm4",
+    "template|apply": "write ~kubectl for helm template and kubectl apply",
 }
-"""What people deploy with that is no way by this name, and what to write."""
+"""What people deploy with that is no way by this name, as an expression, and what to write."""
+
+_OLD_TAG = re.compile(r"v1(?:alpha|beta)\d-")
+IMAGE_TAG = "is an image's tag of before 2.0.0: give the version of the chart, which `helm list` shows"
 
 _GITOPS = "gitops-argocd"
 _ARGO_CD = "argocd"
@@ -79,6 +78,12 @@ class Parsed:
     profile: str = ""
 
     @property
+    def understood(self) -> bool:
+        """Whether every mode and every way in it is one that there is."""
+        ways = set(self.ways.split(",")) if self.ways else set()
+        return ways <= set(WAYS) and self.crds in ("", *CRD_MODES) and self.values in ("", *VALUES_MODES)
+
+    @property
     def usual(self) -> bool:
         """Whether nothing but the user's values is handed to Helm."""
         return self.values in ("", "default") and not self.profile
@@ -95,8 +100,8 @@ def require_release(name: str, known: Sequence[str]) -> None:
         return
     plain = name.lower().removeprefix("v")
     begin = [it for it in reversed(known) if it.startswith(f"{plain}.")]
-    if re.match(r"v1(?:alpha|beta)\d-", name):
-        next_step = "this is an image's tag of before 2.0.0: give the version of the chart, which `helm list` shows"
+    if re.match(_OLD_TAG, name):
+        next_step = f"this {IMAGE_TAG}"
     elif is_release(plain):
         next_step = f"give {plain}: versions are written without a v"
     elif begin:
@@ -224,6 +229,11 @@ def ways_of(text: str, steps: int) -> tuple[WayName, ...]:
     return () if set(whole) <= {USUAL} else whole
 
 
+def has_old_tag(name: str) -> bool:
+    """Whether a name has the tag of an image of before 2.0.0 in it: `v1beta2-1.3.8-3.1.1`."""
+    return _OLD_TAG.search(name) is not None
+
+
 def no_flux(name: str) -> str:
     """What to write for a path of Flux; empty for any other name."""
     return _NO_WAYS["flux"] if name.startswith("gitops-flux") else ""
@@ -233,27 +243,15 @@ def _way(name: str) -> WayName:
     for way in WAYS:
         if way == name:
             return way
-    if name in _NO_WAYS:
-        raise UsageError(f"there is no way named {name!r}", _NO_WAYS[name])
+    for words, instead in _NO_WAYS.items():
+        if re.search(words, name):
+            raise UsageError(f"there is no way named {name!r}", instead)
     raise unknown("way", name, WAYS)
-
-
-def meant(name: str) -> str:
-    """The path that was meant by a name that is none; empty where nothing is known to be wrong with it.
-
-    People write a `v` before versions, arrows or dots between them, capitals, blanks and slashes around them, and modes
-    in another order.
-    """
-    plain = re.sub(r"(?<=[-@])v(?=\d+\.\d)", "", name.strip(" /").lower())
-    plain = re.sub(r"(?<=\d)\s*(?:\.\.+|→|->|\s)\s*v?(?=\d+\.\d)", "-", plain)
-    head, *parts = re.split(r"(?=[+~])", plain)
-    ordered = [it for mark in _ORDER for it in parts if it.startswith(mark)]
-    made = head + "".join(ordered)
-    return made if len(ordered) == len(parts) and made != name and parse(made) else ""
 
 
 def require_sync(name: str, parsed: Parsed) -> None:
     """Raise UsageError for an unknown way of syncing in a path's name."""
     sync = parsed.ways.removeprefix(f"{_ARGO_CD}-")
     if "+sync=" in name and "," not in parsed.ways and parsed.ways not in ARGO_CD:
-        raise unknown("way of syncing", sync, [it.removeprefix(f"{_ARGO_CD}-") for it in ARGO_CD])
+        known = [it.removeprefix(f"{_ARGO_CD}-") for it in ARGO_CD]
+        raise unknown("way of syncing", sync, known, "ways of syncing")

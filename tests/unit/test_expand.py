@@ -87,12 +87,77 @@ def test_what_is_no_path_says_what_was_meant(name: str, message: str, next_step:
         ("upgrade-2.4.0..2.5.2", "upgrade-2.4.0-2.5.2"),
         ("upgrade-2.4.0→2.5.2", "upgrade-2.4.0-2.5.2"),
         (" upgrade-2.4.0-2.5.2/", "upgrade-2.4.0-2.5.2"),
+        ("'upgrade-2.4.0-2.5.2'", "upgrade-2.4.0-2.5.2"),
+        ("upgrade 2.4.0 2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("upgrade–2.4.0–2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("upgrade_2.4.0_2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("upgrade-2.4.0-to-2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("upgrade-from-2.4.0-to-2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("update-2.4.0-2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("2.4.0-2.5.2", "upgrade-2.4.0-2.5.2"),
+        ("upgrade-2.4-2.5", "upgrade-2.4.0-2.5.2"),
+        ("upgrade-2.4.0-latest", "upgrade-2.4.0-2.5.2"),
+        ("upgrade-2.5.2-main+crds=apply", "upgrade-2.5.2-dev+crds=apply"),
+        ("install=2.5.2", "install-2.5.2"),
+        ("install-2.6.0-rc-1", "install-2.6.0-rc.1"),
+        ("downgrade-2.5.2-2.4.0", "rollback-2.5.2-2.4.0"),
+        ("roll-back from 2.4.0 to 2.5.2", "rollback-2.5.2-2.4.0"),
+        ("gitops-argo-2.4.0-2.5.2", "gitops-argocd-2.4.0-2.5.2"),
+        ("argocd-2.5.2", "install-2.5.2~argocd-server-side"),
+        ("upgrade-2.4.0-2.5.2+sync=client", "gitops-argocd-2.4.0-2.5.2+sync=client"),
+        ("gitops-argocd-2.4.0-2.5.2+sync=ServerSideApply=true", "gitops-argocd-2.4.0-2.5.2+sync=server-side"),
+        ("gitops-argocd-2.4.0-2.5.2+sync=ssa", "gitops-argocd-2.4.0-2.5.2+sync=server-side"),
+        ("upgrade-2.4.0-2.5.2+crd=apply", "upgrade-2.4.0-2.5.2+crds=apply"),
+        ("upgrade-2.4.0-2.5.2;crds=apply", "upgrade-2.4.0-2.5.2+crds=apply"),
+        ("upgrade-2.4.0-2.5.2-apply", "upgrade-2.4.0-2.5.2+crds=apply"),
+        ("upgrade-2.4.0-2.5.2+crds=CreateReplace", "upgrade-2.4.0-2.5.2+crds=replace"),
+        ("upgrade-2.4.0-2.5.2+crds=apply,values=reuse", "upgrade-2.4.0-2.5.2+crds=apply+values=reuse"),
+        ("upgrade-2.4.0-2.5.2+values=reuse-values", "upgrade-2.4.0-2.5.2+values=reuse"),
+        ("upgrade-2.4.0-2.5.2+helm4", "upgrade-2.4.0-2.5.2~helm4"),
+        ("upgrade-2.4.0-2.5.2-helm4", "upgrade-2.4.0-2.5.2~helm4"),
+        ("upgrade-2.4.0-2.5.2~helm4.1", "upgrade-2.4.0-2.5.2~helm4"),
+        ("upgrade-2.4.0-2.5.2~Helm 4", "upgrade-2.4.0-2.5.2~helm4"),
+        ("upgrade-2.4.0-2.5.2+way=helm4", "upgrade-2.4.0-2.5.2~helm4"),
+        ("upgrade-2.4.0-2.5.2~helm3->helm4", "upgrade-2.4.0-2.5.2~helm3,helm4"),
+        ("upgrade-2.4.0-2.5.2~helm3-helm4", "upgrade-2.4.0-2.5.2~helm3,helm4"),
+        ("upgrade-2.4.0-2.5.2~helm,argo-cd", "upgrade-2.4.0-2.5.2~helm,argocd-server-side"),
     ],
 )
 def test_a_path_that_is_written_another_way_is_recognized(name: str, meant: str) -> None:
     with pytest.raises(UsageError, match=re.escape(f"did you mean {meant}?")) as caught:
         expand.find_path(CATALOGUE, name)
     assert caught.value.next_step == f"write {meant}"
+
+
+@pytest.mark.parametrize(
+    ("name", "next_step"),
+    [
+        ("upgrade to 2.5.2 from 2.4.0", "the paths are"),
+        ("upgrade-2.4.0-2.5.2+crds=apply+crds=hook", "the paths are"),
+        ("upgrade-2.4.0-2.5.2~tofu", "write ~helm3 or ~helm4"),
+        ("upgrade-2.4.0-2.5.2~fluxcd", "Flux does not run here"),
+        ("upgrade-2.4.0-2.5.2,upgrade-2.5.1-2.5.2", "give the option once for each of them"),
+        ("kind-1.34/upgrade-2.4.0-2.5.2/user-apps", "--cell kind-1.34/upgrade-2.4.0-2.5.2/user-apps"),
+        ("upgrade-2.4.0-2.5.2/user-apps", "--path upgrade-2.4.0-2.5.2 --scenario user-apps"),
+        ("kind-1.34/install-2.5.2", "--env kind-1.34 --path install-2.5.2"),
+        ("upgrade-v1beta2-1.3.8-3.1.1-2.5.2", "give the version of the chart"),
+        ("upgrade-1.4.6-2.5.2", "`harness advise --from 1.4.6 --to 2.5.2`"),
+        ("install-2.6.0", "`harness foundry add-release 2.6.0`"),
+        ("install-2.4.0-2.5.2", "write install-2.5.2, or upgrade-2.4.0-2.5.2"),
+        ("install-2.5.2~helm4+crds=none", "write install-2.5.2~helm4"),
+        ("gitops-argocd-2.4.0-2.5.2+sync=force", "the ways of syncing are: client"),
+        ("upgrade-2.5.2-dev+crds=*", "give it with --operator"),
+        ("upgrade-2.5.2-dev+crds=[ah]*", "give it with --operator"),
+        ("upgrade-2.4.0-2.5.1~helm4+crds=*", "name what you want of it: upgrade-2.4.0-2.5.1~helm4+crds=apply"),
+        ("install-2.5.2~*", "name what you want of it: install-2.5.2~helm4"),
+        ("upgrade-1.2.3-*", "`harness advise --from 1.2.3"),
+    ],
+)
+def test_what_cannot_be_guessed_says_what_to_do(name: str, next_step: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        expand.matching_paths(CATALOGUE, [name])
+    assert "did you mean upgrade-2.5.2-2.4.0" not in caught.value.message
+    assert next_step in caught.value.next_step
 
 
 def test_cells_that_share_a_cluster_form_a_group() -> None:

@@ -153,6 +153,13 @@ def test_a_release_can_be_one_before_a_release_or_the_operator_under_test(
     assert (parsed.releases if parsed else None) == releases
 
 
+def test_no_way_and_no_mode_is_a_pre_release() -> None:
+    words = [it for kind in (path_names.WAYS, path_names.CRD_MODES, path_names.VALUES_MODES) for it in kind]
+    assert {it.partition("-")[0] for it in words} <= set(versions.NO_PRERELEASES)
+    assert not any(path_names.is_release(f"2.5.2-{it}") for it in words)
+    assert path_names.is_release("2.6.0-helm4.1")
+
+
 def test_what_is_before_a_release_is_older_than_it_and_is_what_is_known_of_it() -> None:
     names = ["2.5.2", "2.6.0-alpha", "2.6.0-rc.1", "2.6.0-rc.2", "2.6.0-rc.10", "2.6.0", "dev"]
     assert all(versions.order(one) < versions.order(other) for one, other in pairwise(names))
