@@ -19,14 +19,16 @@ from harness.advice.remarks import End, Remark
 from harness.advice.steps import apis_of
 from harness.audit.expressions import is_known
 from harness.audit.homes import Homes
+from harness.errors import UsageError
 from harness.matrix import catalogue as catalogues
 from harness.matrix import own_rows, results
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import Tool
+from harness.matrix.versions import VERSION
 from harness.releases import own_catalogue, umbrella
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at, files_of, merge, profile_name
-from harness.report.advice import Advice
+from harness.report.advice import Advice, Sentence
 from harness.report.path_results import Report
 from harness.settings import Settings
 
@@ -40,6 +42,7 @@ class Question:
     `helm` is the major version of Helm, 0 where nobody said it; `values` are files and profiles, `values_key` the key
     below which files have the operator's; `apps` is a folder of applications, `chart` the target's, `site` a snapshot.
     `name` is the release's, where no snapshot says it.
+    `kubeconfig` is the file that the site's context is from.
     With `ask_registry`, registries are asked for what the target needs.
     """
 
@@ -56,6 +59,7 @@ class Question:
     site: site.Reading | None = None
     ask_registry: bool = False
     name: str = ""
+    kubeconfig: str = ""
 
 
 def answer(question: Question) -> Advice:
@@ -64,7 +68,8 @@ def answer(question: Question) -> Advice:
     known = catalogues.load(own=own)
     key, around = ends.around(question.chart)
     question = replace(question, values_key=question.values_key or key)
-    name = question.origin or (site.origin(question.site, known) if question.site else "")
+    manifest = _manifest(question)
+    name = _origin(question, manifest, known)
     origin = ends.end(question.settings, known, name)
     target = ends.end(question.settings, known, question.target, question.chart)
     cannot = ends.require_edge(known, origin, target)
@@ -75,7 +80,6 @@ def answer(question: Question) -> Advice:
         changes=changes_of(origin.release, target.release),
         cannot=cannot,
     )
-    manifest = _manifest(question)
     given = _values(question, manifest)
     if question.site and given is not None and not question.values:
         given = site.with_image(question.site, given, known, origin.name)
@@ -117,6 +121,22 @@ def answer(question: Question) -> Advice:
     return advise(basis, origin, target, looked, plan)
 
 
+def _origin(question: Question, manifest: Manifest | None, known: Catalogue) -> str:
+    """The name of the installed release: as it was given, as a site shows it, or as a file says it."""
+    if question.origin:
+        return question.origin
+    if question.site:
+        return site.origin(question.site, known)
+    written = manifest.version.removeprefix("v") if manifest else ""
+    if VERSION.fullmatch(written):
+        return written
+    says = f", and no file given says its version{f' ({written} is none)' if written else ''}" if manifest else ""
+    raise UsageError(
+        f"harness advise needs the release that is installed{says}",
+        "give --from, or --site or --context, which say it",
+    )
+
+
 def _of_tool(
     question: Question, manifest: Manifest | None, origin: End, target: End, known: Catalogue, homes: Homes
 ) -> Iterator[Remark]:
@@ -124,6 +144,10 @@ def _of_tool(
     installer = question.site.installer if question.site else None
     kept = PRESERVED if installer and installer.keeps_values else ""
     keeps = manifest.keeps if manifest else kept
+    written = manifest.version.removeprefix("v") if manifest else ""
+    if VERSION.fullmatch(written) and written not in (origin.name.partition("@")[0], target.name.partition("@")[0]):
+        text = f"the file deploys {written}; the advice is for a move from {origin.name}, as --from says"
+        yield Remark(sentence=Sentence(text=text, origin="seen"))
     if target.release:
         yield from tools.of_repository(_address(question, manifest), target.release, homes)
     if keeps:
@@ -205,23 +229,27 @@ def _deployment(question: Question, given: Mapping[str, Any] | None, manifest: M
     own = own_rows.read(question.settings.catalogue_dirs).values
     each_file = [it for given_ in question.values for it in files_of(given_, own)]
     files = () if manifest else tuple(map(str, each_file))
-    return replace(found, values=files, apis=apis, umbrella=above, helm=question.helm)
+    kubeconfig = question.kubeconfig if question.site else ""
+    return replace(found, values=files, apis=apis, umbrella=above, helm=question.helm, kubeconfig=kubeconfig)
 
 
 def _by_manifest(manifest: Manifest, tool: Tool | None) -> Deployment:
     named = Deployment(tool=tool or manifest.tool or "helm")
-    # A name that is filled in elsewhere stands for several.
-    name, home = manifest.name or named.name, manifest.home or named.home
+    # A name that is filled in elsewhere stands for several, and that of a chart is not known to be its release's.
+    name, home = manifest.name or "RELEASE", manifest.home or "NAMESPACE"
     named = replace(named, name=name if is_known(name) else "RELEASE", home=home if is_known(home) else "NAMESPACE")
-    if tool in (None, manifest.tool):
+    is_its = tool in (None, manifest.tool)
+    if is_its:
         named = replace(
             named,
             file=manifest.file,
             resource=manifest.resource,
             renders_crds=manifest.renders_crds,
             vendored=manifest.vendored,
+            context=manifest.context if is_known(manifest.context) else "",
+            cluster=manifest.cluster,
         )
-    return site.brought_by(named, manifest.installer) if manifest.installer else named
+    return site.brought_by(named, manifest.installer) if manifest.installer and is_its else named
 
 
 def _umbrella(question: Question, given: Mapping[str, Any]) -> tuple[str, ...]:

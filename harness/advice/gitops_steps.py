@@ -38,7 +38,8 @@ def with_argocd(plan: Plan) -> Iterator[Sentence]:
     if not brings:
         # Before the version: a sync that fails at the CRDs brings the rest, and is not tried again by itself.
         place = f"{at.partition('/source')[0]}/syncPolicy/syncOptions"
-        patch = _nested(place, [*it.options, "ServerSideApply=true"])
+        others = [option for option in it.options if not option.startswith("ServerSideApply=")]
+        patch = _nested(place, [*others, "ServerSideApply=true"])
         text = (
             f"in Git, or on the object, so that the CRDs fit: kubectl{plan.kube} {patched} --type merge "
             f"--patch {_json(patch)}"

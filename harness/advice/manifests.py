@@ -13,6 +13,7 @@ import yaml
 
 from harness.advice.value_files import ValueFiles
 from harness.audit import deployed
+from harness.audit.expressions import is_known
 from harness.errors import UsageError
 from harness.matrix.crd_modes import Tool
 from harness.releases.charts import CHART_NAME
@@ -43,7 +44,8 @@ class Manifest:
     `elsewhere` is what else has values of it, and was not read, `changes` what changes the objects that it renders.
     `address` is where the chart comes from, `keeps` the setting by which an upgrade also gets the values of the release
     before, `resource` the address in Terraform; `renders_crds` says that it renders the chart's CRDs. `vendored`
-    is the folder of a chart that lies beside it.
+    is the folder of a chart that lies beside it. `version` is the chart's as it is written, `context` a helmfile's, and
+    `cluster` that in which a GitOps tool deploys, where it is not its own.
     """
 
     values: Mapping[str, Any]
@@ -59,6 +61,9 @@ class Manifest:
     resource: str = ""
     renders_crds: bool = False
     vendored: str = ""
+    version: str = ""
+    context: str = ""
+    cluster: str = ""
 
 
 def read(file: Path) -> Manifest | None:
@@ -75,7 +80,7 @@ def read(file: Path) -> Manifest | None:
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         # Whoever reads it as values says what is wrong.
         return None
-    objects = [it for it in documents if isinstance(it, Mapping)]
+    objects = list(deployed.objects_of(documents))
     data, files = deployed.config_of(objects), ValueFiles(file)
     found = [(it, one) for it in objects for one in deployed.charts_in(it, file.name, data, files) if one.is_operators]
     if len(found) > 1:
@@ -88,7 +93,10 @@ def read(file: Path) -> Manifest | None:
     for it, one in found:
         address = one.address or (one.chart if "://" in one.chart else "")
         vendored = one.chart if one.chart.startswith(_VENDORED) else ""
-        return replace(_manifest(it, one.values, known), file=str(file), address=address, vendored=vendored)
+        made = _manifest(it, one.values, known)
+        # A state is no file in which a version is written.
+        place = "" if made.tool == "terraform" and "resource" not in it else str(file)
+        return replace(made, file=place, address=address, vendored=vendored, version=one.version)
     return None
 
 
@@ -102,7 +110,16 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
             _found(spec, "releaseName"), str(at(spec, "template.metadata.name") or name) if of_each else name
         )
         home = str(at(spec, "template.spec.destination.namespace" if of_each else "destination.namespace") or "")
-        return Manifest(values=values, tool="argocd", installer=installer, name=release, home=home, elsewhere=elsewhere)
+        destination = at(spec, "template.spec.destination" if of_each else "destination")
+        return Manifest(
+            values=values,
+            tool="argocd",
+            installer=installer,
+            name=release,
+            home=home,
+            elsewhere=elsewhere,
+            cluster=_destination(destination),
+        )
     if installer:
         space = str(at(spec, "targetNamespace") or "")
         release = str(at(spec, "releaseName") or (f"{space}-{name}" if space else name))
@@ -115,6 +132,9 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
             elsewhere=elsewhere,
             changes=tuple(_changing(spec, "spec.")),
             keeps=PRESERVED if installer.keeps_values else "",
+            cluster=f"of the kubeconfig in the Secret {at(spec, 'kubeConfig.secretRef.name')}"
+            if at(spec, "kubeConfig.secretRef.name")
+            else "",
         )
     if isinstance(it.get("releases"), list) and "kind" not in it:
         one = next(one for one in it["releases"] if str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME))
@@ -133,9 +153,10 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
             elsewhere=elsewhere,
             changes=changes,
             keeps=keeps,
+            context=str(one.get("kubeContext") or at(it, "helmDefaults.kubeContext") or ""),
         )
-    if at(it, "resource.helm_release"):
-        return _of_terraform(at(it, "resource.helm_release"), values, elsewhere)
+    if releases := deployed.terraform_releases(it):
+        return _of_terraform(releases, values, elsewhere)
     release = next(_found(it, "releaseName"), name)
     home = next((found for key in _HOMES for found in _found(it, key)), "")
     charts = it.get("helmCharts")
@@ -152,12 +173,18 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
     )
 
 
+def _destination(destination: Any) -> str:
+    """The cluster that Argo CD deploys to; empty for its own, and where that is not said."""
+    found = str(at(destination, "name") or at(destination, "server") or "")
+    if found in ("", "in-cluster", "https://kubernetes.default.svc"):
+        return ""
+    return found if is_known(found) else "that each Application names"
+
+
 def _of_terraform(releases: Mapping[str, Any], values: Mapping[str, Any], elsewhere: tuple[str, ...]) -> Manifest:
     """The `helm_release` of the operator's chart; the provider's own default for the namespace is `default`."""
     key, one = next(
-        (key, one)
-        for key, one in releases.items()
-        if isinstance(one, Mapping) and str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME)
+        (key, one) for key, one in releases.items() if str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME)
     )
     return Manifest(
         values=values,
@@ -166,7 +193,7 @@ def _of_terraform(releases: Mapping[str, Any], values: Mapping[str, Any], elsewh
         home=str(one.get("namespace") or "default"),
         elsewhere=elsewhere,
         keeps="reuse_values" if one.get("reuse_values") is True and one.get("reset_values") is not True else "",
-        resource=f"helm_release.{key}",
+        resource=key,
     )
 
 

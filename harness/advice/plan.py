@@ -49,7 +49,8 @@ class Deployment:
     seen. `file` has the chart's version, where a tool reads it from a file; `resource` is its address there, of
     Terraform, and `renders_crds` says that the CRDs come with what it renders. `version` is the chart's as it is
     written now, which may be a placeholder; `repository` is where it comes from, if that is not upstream's. `suspended`
-    says that Flux leaves the object alone. `vendored` is the folder of a chart that lies beside the file.
+    says that Flux leaves the object alone. `vendored` is the folder of a chart that lies beside the file. `cluster` is
+    the one that a GitOps tool deploys to, where that is not its own; `kubeconfig` has the context.
     """
 
     tool: Tool = "helm"
@@ -76,6 +77,8 @@ class Deployment:
     version: str = ""
     repository: str = ""
     suspended: bool = False
+    cluster: str = ""
+    kubeconfig: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

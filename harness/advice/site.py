@@ -14,6 +14,7 @@ from harness.advice.gitops_steps import FLUX_SOURCES
 from harness.advice.objects import Stored
 from harness.advice.plan import Deployment
 from harness.advice.remarks import Remark
+from harness.audit.expressions import is_known
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.matrix.catalogue import Catalogue
@@ -152,16 +153,17 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
         context=reading.site.context,
         applied=(release.applied or "csa") if release else "",
     )
-    return brought_by(made, installer) if installer else made
+    return brought_by(made, installer) if installer and installer.tool == made.tool else made
 
 
 def brought_by(made: Deployment, installer: Installer) -> Deployment:
     """The same with what the object of a GitOps tool says."""
     of_source = installer.tool == "flux" and installer.source.startswith(tuple(FLUX_SOURCES)) and not installer.at
+    # What is filled in elsewhere would be something else in a shell.
     return replace(
         made,
-        owner=installer.name,
-        owner_home=installer.namespace,
+        owner=installer.name if is_known(installer.name) else "NAME",
+        owner_home=installer.namespace if is_known(installer.namespace) else "NAMESPACE",
         owner_kind=installer.kind,
         source=installer.source if of_source else "",
         at=installer.at,

@@ -23,7 +23,7 @@ _HELM_4 = "https://helm.sh/docs/overview/"
 def steps(plan: Plan) -> list[Sentence]:
     """Every step in order, first what has to be done to values and images. Each says what it rests on."""
     before = (sentence(_in_context(text, plan), plan) for text in plan.before)
-    made = [*_saved(plan), *before, *_BY_TOOL[plan.deployment.tool](plan)]
+    made = [*_where(plan), *_saved(plan), *before, *_BY_TOOL[plan.deployment.tool](plan)]
     return [*made, *_after(plan)]
 
 
@@ -31,6 +31,20 @@ def _in_context(text: str, plan: Plan) -> str:
     """A step with its commands for the cluster that the advice is about, which need not be that of the context."""
     text = re.sub(r"\bkubectl (?=(?:get|create|delete|replace) )", lambda _: f"kubectl{plan.kube} ", text)
     return re.sub(r"\bhelm (?=(?:history|get) )", lambda _: f"helm{plan.helm} ", text)
+
+
+def _where(plan: Plan) -> Iterator[Sentence]:
+    """What every command needs that is not in the command itself."""
+    it = plan.deployment
+    if it.kubeconfig:
+        yield sentence(f"export KUBECONFIG={shlex.quote(it.kubeconfig)}", plan)
+    if it.cluster:
+        whose = "Argo CD" if it.tool == "argocd" else "Flux"
+        yield sentence(
+            f"note: the operator is in the cluster {it.cluster}, and {it.owner} in that of {whose}: what is about the "
+            f"namespace {it.home}, or about CRDs, is for the former, and patches of {it.owner} are for the latter",
+            plan,
+        )
 
 
 def _saved(plan: Plan) -> Iterator[Sentence]:
@@ -104,7 +118,7 @@ def _with_terraform(plan: Plan) -> Iterator[Sentence]:
     yield from crds(plan, hooks=True)
     own = "the umbrella chart's version, where it comes from a registry"
     number = own if it.umbrella else f'"{plan.target.version}"'
-    where = f"in {it.file}, {it.resource}" if it.file else "in the helm_release"
+    where = f"in {it.file}, {it.resource}" if it.file else f"in {it.resource or 'the helm_release'}"
     yield from version(plan, f"{where}: version = {number}")
     yield sentence(
         f"{where}: reset_values = true, without which Helm takes the values of before where none are left", plan

@@ -82,8 +82,8 @@ def charts_in(
         yield from _k3s(it.get("spec"), where)
     elif isinstance(it.get("releases"), list) and not kind:
         yield from _helmfile(it, where, read)
-    elif isinstance(at(it, "resource.helm_release"), Mapping):
-        yield from _terraform(at(it, "resource.helm_release"), where)
+    elif releases := terraform_releases(it):
+        yield from _terraform(releases, where)
     else:
         yield from _others({key: below for key, below in it.items() if key != "helmCharts"}, where)
     if isinstance(it.get("helmCharts"), list):
@@ -200,15 +200,48 @@ def _helmfile(it: Mapping[str, Any], where: str, read: ReadFile) -> Iterator[Dep
         yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
 
 
-def _terraform(releases: Mapping[str, Any], where: str) -> Iterator[Deployment]:
-    """Releases of the JSON syntax; the others are no data, and read as documents."""
-    for name, release in releases.items():
-        if isinstance(release, Mapping):
-            chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
-            address, shown = str(release.get("repository") or ""), f"{where} helm_release.{name}"
-            texts = release.get("values")
-            values = merge(*map(values_of, texts if isinstance(texts, list) else []), set_values.of(release.get("set")))
-            yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
+def terraform_releases(it: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The `helm_release` of Terraform by their addresses: of its JSON syntax, whose blocks may be lists, and of what
+    `terraform show -json` prints of a state or a plan. HCL is no data.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for block in _blocks(it.get("resource")):
+        for releases in _blocks(block.get("helm_release")):
+            found |= {f"helm_release.{name}": one for name, each in releases.items() for one in _blocks(each)}
+    for shown in ("values", "planned_values"):
+        found |= dict(_of_module(at(it, f"{shown}.root_module")))
+    return found
+
+
+def _blocks(written: Any) -> list[Mapping[str, Any]]:
+    return _mappings(written if isinstance(written, list) else [written])
+
+
+def _of_module(module: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(module, Mapping):
+        for it in _mappings(module.get("resources")):
+            if it.get("type") == "helm_release" and isinstance(it.get("values"), Mapping):
+                yield str(it.get("address") or ""), it["values"]
+        for below in _list(module.get("child_modules")):
+            yield from _of_module(below)
+
+
+def _terraform(releases: Mapping[str, Mapping[str, Any]], where: str) -> Iterator[Deployment]:
+    for at_address, release in releases.items():
+        chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
+        address, shown = str(release.get("repository") or ""), f"{where} {at_address}"
+        texts = release.get("values")
+        values = merge(*map(values_of, texts if isinstance(texts, list) else []), set_values.of(release.get("set")))
+        yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
+
+
+def objects_of(documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
+    """The objects of documents, those of a List each by itself."""
+    for it in documents:
+        if isinstance(it, Mapping):
+            inner = it.get("items")
+            is_list = str(it.get("kind") or "").endswith("List") and isinstance(inner, list)
+            yield from objects_of(inner if is_list else ()) if is_list else [it]
 
 
 def _others(it: Any, where: str) -> Iterator[Deployment]:

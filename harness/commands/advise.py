@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,9 @@ _OWN_HELP = {
 _TAKEN = (*_OWN_HELP, "--values-key", "--config")
 _HELMS = {"helm3": 3, "helm4": 4}
 """Names for --tool that say which Helm it is."""
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,51}[a-z0-9])?")
+"""What Helm accepts as the name of a release (helm/pkg/chartutil/validate_name.go)."""
 
 _OPTIONS = tuple(
     replace(option, arguments={**option.arguments, "help": _OWN_HELP.get(option.flag, option.arguments["help"])})
@@ -129,9 +133,10 @@ def _site(parsed: argparse.Namespace) -> Iterator[Reading | None]:
 def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
     from harness.advice.ask import Question
 
-    if not parsed.origin and reading is None:
+    if parsed.release_name and not _NAME.fullmatch(parsed.release_name):
         raise UsageError(
-            "harness advise needs the release that is installed", "give --from, or --site or --context, which say it"
+            f"--release-name {parsed.release_name!r} is not the name of a Helm release",
+            "give it as `helm list --all-namespaces` shows it",
         )
     asked = run_options.read(parsed)
     wanted = run_options.settings_of(parsed)
@@ -149,6 +154,7 @@ def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
         site=reading,
         ask_registry=parsed.ask_registry,
         name=parsed.release_name,
+        kubeconfig=parsed.kubeconfig,
     )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -117,9 +118,12 @@ class Catalogue:
             )
         relocation = next((it for it in self.relocations if it.host == host), None)
         if relocation is None:
+            hosts = [it.host for it in self.relocations]
+            near = difflib.get_close_matches(host, hosts, n=1, cutoff=0.6)
+            meant = f"; did you mean {version}@{near[0]}?" if near else ""
             raise UsageError(
-                f"release {name}: charts/releases.toml has no relocation to {host or 'no registry'}",
-                f"its relocations are to: {', '.join(it.host for it in self.relocations) or 'none'}; "
+                f"release {name}: charts/releases.toml has no relocation to {host or 'no registry'}{meant}",
+                f"its relocations are to: {', '.join(hosts) or 'none'}; "
                 "add a [[relocation]] row for another, there or in a folder of catalogue_dirs",
             )
         return relocation.of(found)

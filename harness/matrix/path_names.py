@@ -106,6 +106,10 @@ def require_release(name: str, known: Sequence[str]) -> None:
         next_step = f"give {plain}: versions are written without a v"
     elif begin:
         next_step = f"give {' or '.join(begin)}"
+    elif plain == "latest" and known:
+        next_step = f"give {known[-1]}, the newest that is known here"
+    elif len(inside := set(versions.VERSION.findall(name))) == 1:
+        next_step = f"give {inside.pop()}: the version alone"
     else:
         next_step = "give a version (2.5.2) or a relocated release (2.2.1@docker.io)"
     raise UsageError(f"{name!r} is not a release name", next_step)

@@ -23,6 +23,9 @@ PROFILES = PROJECT_ROOT / "charts" / "values"
 
 _BY_NAME = "profile:"
 
+_HELMS_TITLE = re.compile(r"\A(\ufeff?)(?:USER-SUPPLIED|COMPUTED) VALUES:[ \t]*(?=\r?\n)")
+"""What `helm get values` prints above the values unless it is asked for YAML."""
+
 _WHAT = "the values file"
 
 
@@ -172,7 +175,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"the values file {path} cannot be read: {binary}", "it must be UTF-8 text") from binary
     encrypted.refuse(_WHAT, path, encrypted.of_text(text))
     languages.refuse(path, text)
-    return text
+    return _HELMS_TITLE.sub(r"\1", text)
 
 
 def _require_file(path: Path) -> None:
@@ -187,6 +190,9 @@ def _require_file(path: Path) -> None:
 
 
 def _why_missing(path: str) -> str:
+    parts = path.split(",")
+    if len(parts) > 1 and all(Path(it).is_file() for it in parts):
+        return f"give the option once for each: {' '.join(f'--values {it}' for it in parts)}"
     if path == "-":
         return "nothing is read from standard input: write it to a file before, and give that"
     scheme = re.match(r"([a-z0-9+-]+):/", path)

@@ -13,12 +13,15 @@ _MARKS = {Answer.SAFE: "✅", Answer.WITH_STEPS: "🟡", Answer.NOT_SAFE: "❌",
 
 
 def lines(advice: Advice) -> Iterator[str]:
-    """The advice, the answer first; every sentence ends with its origin."""
+    """The advice, the answer first; every sentence ends with its origin, a step on the line below it."""
     yield f"advice: {advice.origin} → {advice.target}: {advice.answer}"
     for title, sentences in parts(advice):
         yield f"  {title}:"
-        mark = "{}." if title.startswith("steps") else "-"
-        yield from (f"    {mark.format(number)} {plain(str(it))}" for number, it in enumerate(sentences, 1))
+        if title.startswith("steps"):
+            # A command ends where its line ends, so that it can be copied.
+            yield from (it for number, step in enumerate(sentences, 1) for it in _step(number, step))
+        else:
+            yield from (f"    - {plain(str(it))}" for it in sentences)
     if advice.unknown:
         yield "  not tested:"
         yield from (f"    - {plain(it)}" for it in advice.unknown)
@@ -27,6 +30,12 @@ def lines(advice: Advice) -> Iterator[str]:
         for report in dict.fromkeys(it.report for it in advice.evidence):
             cells = ", ".join(f"{it.cell} ({it.verdict})" for it in advice.evidence if it.report == report)
             yield f"    - {f'{report}: ' if report else ''}{cells}"
+
+
+def _step(number: int, step: Sentence) -> Iterator[str]:
+    before = f"    {number}. "
+    yield f"{before}{plain(step.text)}"
+    yield f"{' ' * len(before)}{plain(str(step).removeprefix(step.text).strip())}"
 
 
 def markdown(advices: Iterable[Advice]) -> Iterator[str]:

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`harness advise` with files as tools and clusters print them: names in the steps are those that a shell may have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from site_samples import production
+
+from harness import cli
+from harness.report import advice_text
+from harness.report.advice import Advice, Answer, Sentence
+
+UPSTREAM = "https://kubeflow.github.io/spark-operator"
+APPLICATION: dict[str, Any] = {
+    "apiVersion": "argoproj.io/v1alpha1",
+    "kind": "Application",
+    "metadata": {"name": "spark", "namespace": "argocd"},
+    "spec": {
+        "destination": {"server": "https://kubernetes.default.svc", "namespace": "etl"},
+        "source": {"repoURL": UPSTREAM, "chart": "spark-operator", "targetRevision": "2.1.1"},
+    },
+}
+RELEASE: dict[str, Any] = {
+    "apiVersion": "helm.toolkit.fluxcd.io/v2",
+    "kind": "HelmRelease",
+    "metadata": {"name": "op", "namespace": "flux"},
+    "spec": {"targetNamespace": "etl", "chart": {"spec": {"chart": "spark-operator", "version": "2.1.1"}}},
+}
+HELM_RELEASE = {
+    "name": "spark",
+    "namespace": "etl",
+    "repository": UPSTREAM,
+    "chart": "spark-operator",
+    "version": "2.1.1",
+    "values": ["image: {registry: docker.io}"],
+}
+STATE = {"type": "helm_release", "address": "module.spark.helm_release.this", "values": HELM_RELEASE}
+HELMFILE = {
+    "repositories": [{"name": "k", "url": UPSTREAM}],
+    "releases": [{"name": "spark", "namespace": "etl", "chart": "k/spark-operator", "version": "2.1.1"}],
+}
+PATCH = 'patch application spark --type merge --patch \'{"spec":{"source":{"targetRevision":"2.5.2"}}}\''
+REMOVED = "remove image.registry from the values"
+
+pytestmark = pytest.mark.usefixtures("own_folders")
+
+
+def changed(document: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {**document, "spec": {**document["spec"], **spec}}
+
+
+def called(document: dict[str, Any], **metadata: str) -> dict[str, Any]:
+    return {**document, "metadata": {**document["metadata"], **metadata}}
+
+
+def advised(
+    document: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str, origin: str = "2.1.1"
+) -> dict[str, Any]:
+    file = tmp_path / "given.yaml"
+    file.write_text(document if isinstance(document, str) else json.dumps(document))
+    start = ["--from", origin] if origin else []
+    status = cli.main(["advise", *start, "--to", "2.5.2", "--values", str(file), "--json", *more])
+    printed = capsys.readouterr()
+    assert not printed.err, printed.err
+    assert status in (0, 1, 3)
+    found: dict[str, Any] = json.loads(printed.out)
+    return found
+
+
+def steps(found: dict[str, Any]) -> str:
+    return "\n".join(it["text"] for it in found["steps"])
+
+
+@pytest.mark.parametrize(
+    ("document", "told", "never"),
+    [
+        ({"apiVersion": "v1", "kind": "List", "items": [APPLICATION]}, PATCH, "helm show crds"),
+        (
+            changed(APPLICATION, syncPolicy={"syncOptions": ["ServerSideApply=false", "CreateNamespace=true"]}),
+            '"syncOptions":["CreateNamespace=true","ServerSideApply=true"]',
+            "ServerSideApply=false",
+        ),
+        (called(APPLICATION, name="spark-{{ .Values.env }}"), "argocd app sync NAME &&", "{{"),
+        (called(RELEASE, name="op-${env}", namespace="flux-${env}"), "-n NAMESPACE patch helmrelease NAME ", "${"),
+        (
+            changed(APPLICATION, destination={"name": "prod-eu", "namespace": "etl"}),
+            "note: the operator is in the cluster prod-eu, and spark in that of Argo CD",
+            "that each",
+        ),
+        (
+            changed(RELEASE, kubeConfig={"secretRef": {"name": "prod"}}),
+            "in the cluster of the kubeconfig in the Secret prod, and op in that of Flux",
+            "Argo CD",
+        ),
+        (APPLICATION, PATCH, "note: the operator is in the cluster"),
+        ({"resource": [{"helm_release": [{"op": [HELM_RELEASE]}]}]}, 'helm_release.op: version = "2.5.2"', "deploy it"),
+        ({"resource": {"helm_release": {"op": HELM_RELEASE}}}, REMOVED, "deploy it"),
+        ({"resource": [{"helm_release": [{"op": [HELM_RELEASE]}]}]}, REMOVED, "deploy it"),
+        (
+            {"format_version": "1.0", "values": {"root_module": {"child_modules": [{"resources": [STATE]}]}}},
+            'in module.spark.helm_release.this: version = "2.5.2"',
+            "given.yaml",
+        ),
+        ({"planned_values": {"root_module": {"resources": [STATE]}}}, REMOVED, "given.yaml"),
+        (
+            {**HELMFILE, "helmDefaults": {"kubeContext": "eks prod"}},
+            "kubectl --context 'eks prod' apply --server-side",
+            "| kubectl apply",
+        ),
+        ({**HELMFILE, "helmDefaults": {"kubeContext": "{{ .Environment.Name }}"}}, "| kubectl apply", "{{"),
+        (
+            {"releases": [{"name": "spark", "chart": "k/spark-operator", "version": "2.1.1"}]},
+            "kubectl --namespace NAMESPACE rollout status",
+            "--namespace spark-operator",
+        ),
+    ],
+)
+def test_what_a_tool_prints_has_its_own_steps(
+    document: dict[str, Any], told: str, never: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = steps(advised(document, tmp_path, capsys))
+    assert told in found
+    assert never not in found
+
+
+@pytest.mark.parametrize(("document", "tool"), [(RELEASE, "argocd"), (APPLICATION, "flux")])
+def test_another_tool_gets_nothing_of_the_objects_of_this_one(
+    document: dict[str, Any], tool: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = steps(advised(document, tmp_path, capsys, "--tool", tool))
+    wanted = {"argocd": "patch application spark-operator ", "flux": "patch helmrelease spark-operator "}
+    assert wanted[tool] in found
+    assert not any(words in found for other, words in wanted.items() if other != tool)
+
+
+def test_the_file_says_which_release_is_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert advised(APPLICATION, tmp_path, capsys, origin="")["origin"] == "2.1.1"
+    told = advised(APPLICATION, tmp_path, capsys, origin="2.4.0")["values"]
+    assert "the file deploys 2.1.1; the advice is for a move from 2.4.0, as --from says" in [it["text"] for it in told]
+    ranged = changed(APPLICATION, source={**APPLICATION["spec"]["source"], "targetRevision": "2.x"})
+    (tmp_path / "ranged.yaml").write_text(json.dumps(ranged))
+    assert cli.main(["advise", "--to", "2.5.2", "--values", str(tmp_path / "ranged.yaml")]) == 2
+    assert "no file given says its version (2.x is none)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("title", ["USER-SUPPLIED VALUES:\n", "COMPUTED VALUES:\r\n"])
+@pytest.mark.parametrize(("text", "told"), [("image: {registry: docker.io}\n", REMOVED), ("null\n", "helm upgrade ")])
+def test_what_helm_prints_above_values_is_none_of_them(
+    title: str, text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = advised(title + text, tmp_path, capsys)
+    assert told in steps(found)
+    assert not any("VALUES" in it["text"] for it in found["values"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--release-name", "My Rel;x"], "give it as `helm list --all-namespaces` shows it"),
+        (["--from", "latest"], "give 2.5.2, the newest that is known here"),
+        (["--from", "spark-operator-2.1.1"], "give 2.1.1: the version alone"),
+        (["--from", "2.2.1@dockerhub"], "did you mean 2.2.1@docker.io?"),
+        (["--values", "a.yaml,b.yaml"], "give the option once for each: --values a.yaml --values b.yaml"),
+    ],
+)
+def test_what_is_mixed_up_says_what_to_write(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("{}\n")
+    assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_command_ends_where_its_line_ends() -> None:
+    step = Sentence(text="kubectl get pods", origin="from the catalogue", where="a row")
+    found = Advice(origin="2.1.1", target="2.5.2", answer=Answer.WITH_STEPS, steps=(step,), why=(step,))
+    assert list(advice_text.lines(found))[1:] == [
+        "  why:",
+        "    - kubectl get pods [from the catalogue: a row]",
+        "  steps:",
+        "    1. kubectl get pods",
+        "       [from the catalogue: a row]",
+    ]
+
+
+def test_commands_read_the_kubeconfig_that_was_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with production(tmp_path) as cluster:
+        argv = ["advise", "--context", "fake", "--kubeconfig", str(cluster.kubeconfig), "--to", "2.5.2", "--json"]
+        cli.main(argv)
+    first, *others = [it["text"] for it in json.loads(capsys.readouterr().out)["steps"]]
+    assert first == f"export KUBECONFIG={cluster.kubeconfig}"
+    assert any(it.startswith("helm --kube-context fake ") for it in others)
