@@ -78,12 +78,21 @@ def read_catalogue(file: Path) -> OperatorCatalogue:
     return found
 
 
+_ARGUMENT = re.compile(r"^[ \t]*ARG[ \t]+(\w+)=(\"[^\"\n]*\"|'[^'\n]*'|\S+)", re.M | re.I)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
+"""An argument with its default, and the use of one (docs.docker.com/reference/dockerfile)."""
+
+
 def spark_of(dockerfile: str) -> str:
     """The Spark version in the image that the operator's Dockerfile starts from; empty where it does not say.
 
-    2.5.2 names the image by a tag and its digest, older ones by the tag alone.
+    2.5.2 names the image by a tag and its digest, older ones by the tag alone; forks put it together from arguments.
     """
-    said = re.search(r"^ARG SPARK_IMAGE=[^@\s]*?:v?(\d+\.\d+\.\d+)", dockerfile, re.M)
+    given: dict[str, str] = {}
+    for name, text in _ARGUMENT.findall(dockerfile):
+        value = text.strip("\"'")
+        given[name] = _VARIABLE.sub(lambda it: given.get(it[1] or it[3], it[2] or ""), value)
+    said = re.match(r"[^@\s]*?:v?(\d+\.\d+\.\d+)", given.get("SPARK_IMAGE", ""))
     return said[1] if said else ""
 
 

@@ -227,9 +227,13 @@ def _oci_parts(reference: str) -> tuple[str, str]:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
+    if path.name == "Chart.yaml" and path.is_file():
+        raise UsageError(f"{path} is a file of a chart", f"give the folder that it is in: {path.parent}")
     text = chart_files.text(path, "Chart.yaml")
     if text is None:
-        raise UsageError(f"{path} has no Chart.yaml", "give the path of a chart folder or .tgz")
+        below = next(iter(sorted(path.glob("charts/*/Chart.yaml"))), None) if path.is_dir() else None
+        step = f"give the folder of the chart: {below.parent}" if below else "give the path of a chart folder or .tgz"
+        raise UsageError(f"{path} has no Chart.yaml", step)
     try:
         data = yaml.safe_load(check_yaml(text))
     except yaml.YAMLError as broken:

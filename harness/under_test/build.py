@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def build(store: Store, tree: Tree) -> Artifact:
             process.call(
                 [*argv, "-o", str(folder / "bin" / "spark-operator"), f"./{MAIN}"],
                 cwd=source,
-                env={**gobuild.environment(store), "CGO_ENABLED": "0"},
+                env={**environment(tree, gobuild.environment(store)), "CGO_ENABLED": "0"},
                 timeout=_BUILD_SECONDS,
                 log_file=log_file,
             )
@@ -62,6 +63,15 @@ def build(store: Store, tree: Tree) -> Artifact:
         shutil.rmtree(source)
 
     return store.build(recipe(tree), make)
+
+
+def environment(tree: Tree, usual: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a Go command in a checkout: one with its modules in vendor/ is built from these, as Go does by
+    itself (go.dev/ref/mod, Vendoring).
+    """
+    if "vendor/modules.txt" not in tree.files:
+        return dict(usual)
+    return {**usual, "GOFLAGS": usual.get("GOFLAGS", "").replace("-mod=readonly", "-mod=vendor")}
 
 
 def _first_problem(said: str) -> str:

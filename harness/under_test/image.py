@@ -100,7 +100,13 @@ def bring(image: GivenImage, reference: str, settings: Settings, say: Callable[[
         folder.mkdir()
         # What the engine writes is that one image, whose digest is not the one in a registry.
         wanted = ImageReference.parse(image.name.partition("@")[0] if image.where == "engine" else reference)
-        unpacked = unpack(file, folder, wanted, architecture())
+        try:
+            unpacked = unpack(file, folder, wanted, architecture())
+        except UsageError as wrong:
+            if "--as" not in wrong.next_step:
+                raise
+            alone = "save the operator's image alone: docker save IMAGE --output FILE.tar"
+            raise UsageError(wrong.message, alone) from wrong
         return publisher(settings, registry).publish(unpacked.image, reference)
 
 

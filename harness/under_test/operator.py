@@ -21,7 +21,7 @@ from harness.releases import chart_files, charts, crds
 from harness.releases.charts import CHART_NAME, Chart
 from harness.releases.values import at
 from harness.settings import Settings
-from harness.under_test import build, image, tree
+from harness.under_test import build, image, mistaken, tree
 from harness.under_test.image import GivenImage
 from harness.under_test.tree import GitState, Tree
 from harness.untrusted import check_yaml
@@ -99,7 +99,7 @@ def of(wanted: str, chart: str, selection: Selection, catalogue: Catalogue, sett
     folder = Path(wanted)
     given: Tree | GivenImage
     if folder.is_dir():
-        if chart:
+        if chart and (folder / "go.mod").is_file():
             raise UsageError(
                 "--chart does not go with --operator DIR: a checkout is tried with its own chart",
                 "leave out --chart, or give the image that you built: --operator IMAGE --chart DIR",
@@ -108,8 +108,9 @@ def of(wanted: str, chart: str, selection: Selection, catalogue: Catalogue, sett
         found, spark = charts.from_path(given.chart), given.spark
         identity = given.sha256
     else:
-        given = image.find(wanted, settings)
+        mistaken.require_image(wanted, chart)
         found, spark = _chart_of(wanted, chart), _newest(catalogue).spark
+        given = image.find(wanted, settings)
         identity = given.identity.rpartition(":")[2]
     _require_chart(found, name)
     release = _release(name, found, spark, identity[:_SHOWN], catalogue)
@@ -157,11 +158,19 @@ def _require_chart(chart: Chart, name: str) -> None:
             f"{where} does not belong to the operator: its crds/ has no {crds.APPLICATIONS}",
             "give the whole chart, charts/spark-operator-chart of the checkout",
         )
-    if name != UNDER_TEST and numbers(name) != numbers(chart.version):
+    if name != UNDER_TEST and numbers(name) != _numbers(chart.version):
         raise UsageError(
             f"{where} does not belong to {name}: its version is {chart.version}",
             f"name the operator {UNDER_TEST} in the path, or correct version in Chart.yaml",
         )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a chart's version; none where it is no version, as with `latest`."""
+    try:
+        return numbers(version)
+    except ValueError:
+        return ()
 
 
 def _release(name: str, chart: Chart, spark: str, identity: str, catalogue: Catalogue) -> Release:
@@ -190,17 +199,20 @@ def _told(name: str, given: Tree | GivenImage, chart: Chart, release: Release, c
     if isinstance(given, Tree):
         yield from _of_git(name, given)
     older = [it for it in catalogue.releases if order(it.version) <= order(name)]
+    if not older:
+        raise UsageError(
+            f"{name} is older than every release that is known, so that nothing is known of what it must be like",
+            f"name it {UNDER_TEST} in the path, and it is judged as the newest",
+        )
     facts = max(older, key=lambda it: order(it.version)).version
     hook = "" if release.hook_image else ", and it has no hook"
     yield (
         f"{name}: what webhook, metrics and logs must be like is taken from {facts}, the newest release known before "
         f"it; CRDs and values are those of its own chart {chart.version}{hook}"
     )
-    try:
-        behind = numbers(chart.version) < numbers(facts)
-    except ValueError:
-        behind = False
-    if name == UNDER_TEST and behind:
+    oldest = min(numbers(it.version) for it in catalogue.releases if not it.under_test)
+    # What is before all releases is no older line of them: forks begin anew, at 0.1.0.
+    if name == UNDER_TEST and oldest <= _numbers(chart.version) < numbers(facts):
         yield (
             f"{name}: its chart is of {chart.version}, which is older than {facts}: to be judged as of then, name it "
             f"{chart.version.partition('-')[0]}-{UNDER_TEST}.1 in the path"

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness import process
 from harness.errors import CatalogueError, CommandError, ToolError, UsageError
 from harness.foundry import operator, spark
+from harness.under_test import mistaken
 
 MAIN = "cmd/operator"
 ENTRYPOINT = "entrypoint.sh"
@@ -21,6 +22,8 @@ ENTRYPOINT = "entrypoint.sh"
 _GIT_SECONDS = 60.0
 # What no checkout has a use for in a build, where no git can say what is ignored.
 _LEFT_OUT = frozenset({".git", "bin", "node_modules", "__pycache__"})
+_REPLACED = re.compile(r"^\s*(?:replace\s+)?(\S+)(?:\s+v\S+)?\s+=>\s+(\.{1,2}/\S*|/\S+|\.{1,2})\s*(?://.*)?$", re.M)
+"""A module that go.mod takes from a folder (go.dev/ref/mod, replace directive)."""
 _GIVE = "give the folder of kubeflow/spark-operator, or of a fork of it, in which go.mod is"
 
 
@@ -76,6 +79,7 @@ def read(folder: Path) -> Tree:
     version = _spark(folder)
     git, says = _git(folder)
     files = _files(folder, by_git=git is not None)
+    _require_whole(folder, files)
     return Tree(
         folder=folder.resolve(),
         files=files,
@@ -114,13 +118,43 @@ def _require_operator(folder: Path) -> None:
         raise UsageError(f"--operator {folder}: there is no such folder", _GIVE)
     go_mod = folder / "go.mod"
     if not go_mod.is_file():
-        raise UsageError(f"--operator {folder}: it has no go.mod, so it is not a checkout of the operator", _GIVE)
+        raise UsageError(
+            f"--operator {folder}: it has no go.mod, so it is not a checkout of the operator",
+            mistaken.of_folder(folder) or _GIVE,
+        )
     module = re.search(r"^module\s+(\S+)", go_mod.read_text(errors="replace"), re.M)
     name = module[1] if module else "nameless"
-    chart = operator.catalogue().chart_folder
-    for missing in (it for it in (f"{MAIN}/main.go", f"{chart}/Chart.yaml", "go.sum") if not (folder / it).is_file()):
+    for missing in (it for it in _needed() if not (folder / it).is_file()):
+        why, step = mistaken.of_chart(folder) if missing.endswith("Chart.yaml") else ("", "")
+        if why:
+            raise UsageError(f"--operator {folder}: it has no {missing}; {why}", step)
         raise UsageError(
             f"--operator {folder}: it has no {missing}, so the Go module {name} is not the Spark Operator", _GIVE
+        )
+
+
+def _needed() -> tuple[str, ...]:
+    return f"{MAIN}/main.go", f"{operator.catalogue().chart_folder}/Chart.yaml", "go.sum"
+
+
+def _require_whole(folder: Path, files: Sequence[str]) -> None:
+    """Raise UsageError where what is built from these files alone would lack something that the checkout uses."""
+    for ignored in sorted({"go.mod", *_needed()} - set(files)):
+        raise UsageError(
+            f"--operator {folder}: git ignores its {ignored}, and files that git ignores are not built",
+            f"take it into git: git add --force {ignored}",
+        )
+    for module, place in _REPLACED.findall((folder / "go.mod").read_text(errors="replace")):
+        if not (folder / place).resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"--operator {folder}: its go.mod replaces {module} by {place}, which is outside the checkout",
+                "put it below the checkout, or give the image that you built: --operator IMAGE --chart DIR",
+            )
+    script = folder / ENTRYPOINT
+    if script.is_file() and script.read_bytes().partition(b"\n")[0].endswith(b"\r"):
+        raise UsageError(
+            f"--operator {folder}: {ENTRYPOINT} has line ends of Windows, with which no container starts",
+            f"check it out with others: git -c core.autocrlf=false checkout -- {ENTRYPOINT}",
         )
 
 
@@ -147,20 +181,29 @@ def _files(folder: Path, *, by_git: bool) -> tuple[str, ...]:
     """The names of all files below a folder: those that git knows or would add, or where it has no say, nearly all."""
     if by_git:
         listed = _call_git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-        names: Iterator[str] = (name for name in listed if name and os.path.lexists(folder / name))
-        return tuple(sorted({name for name in names if not _is_folder(folder / name)}))
+        names = [name for name in listed if name and os.path.lexists(folder / name)]
+        modules = [name for name in names if _is_folder(folder / name) and not name.endswith("/")]
+        files = {name for name in names if not _is_folder(folder / name)}
+        return tuple(sorted({*files, *(f"{it}/{name}" for it in modules for name in _in_submodule(folder / it))}))
     return tuple(sorted(_walk(folder)))
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether git's entry is a folder: a submodule, of which it lists nothing."""
+    """Whether git's entry is a folder: a submodule, of which it lists nothing, or with a slash at its end a repository
+    of its own that lies in this one, such as another worktree.
+    """
     return path.is_dir() and not path.is_symlink()
+
+
+def _in_submodule(folder: Path) -> tuple[str, ...]:
+    """The files of a submodule; none where it has not been fetched."""
+    return _files(folder, by_git=(folder / ".git").exists())
 
 
 def _walk(folder: Path) -> Iterator[str]:
     for above, folders, files in os.walk(folder):
         folders[:] = [it for it in folders if it not in _LEFT_OUT]
-        for name in files:
+        for name in (*files, *(it for it in folders if (Path(above) / it).is_symlink())):
             yield (Path(above) / name).relative_to(folder).as_posix()
 
 
@@ -192,8 +235,11 @@ def _diff(folder: Path, changed: Sequence[str]) -> str:
     whole = hashlib.sha256()
     for name in changed:
         file = folder / name
-        there = os.path.lexists(file) and not _is_folder(file)
-        whole.update(f"{_line(file) if there else 'gone'}  {name}\n".encode())
+        if _is_folder(file):
+            inside = () if name.endswith("/") else _in_submodule(file)
+            whole.update(f"{sha256_of(file, inside)}  {name}\n".encode())
+            continue
+        whole.update(f"{_line(file) if os.path.lexists(file) else 'gone'}  {name}\n".encode())
     return f"sha256:{whole.hexdigest()}"
 
 
