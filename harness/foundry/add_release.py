@@ -19,6 +19,7 @@ from harness.foundry import operator, rows, spark, toolmodule
 from harness.foundry.store import Store
 from harness.foundry.toolmodule import Source, ToolModule
 from harness.host.steps import Progress
+from harness.matrix.path_names import require_release
 from harness.matrix.release import Release
 from harness.settings import PROJECT_ROOT, Settings
 
@@ -47,6 +48,7 @@ def add_release(
     """
     release = next((it for it in releases if it.version == version), None)
     if release is None:
+        require_release(version, [it.version for it in releases])
         raise UsageError(
             f"charts/releases.toml has no release {version}",
             "add its row first: registry, images, CRDs and Spark version",

@@ -160,7 +160,7 @@ def _unknown(version: str, known: Sequence[str]) -> UsageError:
             f"`harness advise --from {version} --to {newest}` says what is known of a move from it",
         )
     if numbers(version) > numbers(newest):
-        step = f"{error.next_step}; `harness foundry add-release {version}` adds one that upstream has published"
+        step = f"{error.next_step}; a newer one needs a row first: docs/foundry.md, A new release"
         return UsageError(error.message, step)
     return error
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
-from harness.matrix import expand, sparks
+from harness.matrix import expand, path_names, sparks
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Scenario
 from harness.matrix.names import NOT, is_glob, matching, unknown
@@ -61,11 +61,24 @@ def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) ->
         every = expand.ids(catalogue.environments, expand.paths(catalogue).values(), scenarios)
         error = unknown("cell", name, _like(parts, every))
         raise UsageError(error.message, "an id is environment/path/scenario; `nox -s matrix` lists the cells")
+    if turned := _turned(catalogue, parts, scenarios):
+        raise UsageError(f"there is no cell named {name!r}; did you mean {turned}?", f"write {turned}")
     scenario = sparks.named(scenarios, parts[2])
     environment, path = catalogue.environment(parts[0]), expand.find_path(catalogue, parts[1])
     require_kind(path, scenario)
     require_addons([environment], scenario)
     return catalogue.rules.tiered(expand.cell(environment, path, scenario))
+
+
+def _turned(catalogue: Catalogue, parts: Sequence[str], scenarios: Mapping[str, Scenario]) -> str:
+    """The id whose three parts these are in another order; empty where they are in the right one, or of no cell."""
+    environments = {it.name for it in catalogue.environments}
+    if parts[0] in environments:
+        return ""
+    path = next((it for it in parts if path_names.parse(it)), "")
+    environment = next((it for it in parts if it in environments), "")
+    scenario = next((it for it in parts if it in scenarios), "")
+    return f"{environment}/{path}/{scenario}" if path and environment and scenario else ""
 
 
 def _like(parts: Sequence[str], ids: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -334,8 +335,10 @@ def _tagged(chosen: list[Cell], tags: Sequence[str]) -> list[Cell]:
     kept = [cell for cell in chosen if exact_ids.has_tags(cell, tags)]
     if chosen and not kept:
         known = sorted({tag for cell in chosen for tag in cell.tags})
+        near = difflib.get_close_matches(tags[0].removeprefix(NOT), known, n=1)
+        meant = f"; did you mean {near[0]}?" if near and near[0] != tags[0] else ""
         raise UsageError(
-            f"none of the {len(chosen)} selected cells has the tag {' or '.join(tags)}",
+            f"none of the {len(chosen)} selected cells has the tag {' or '.join(tags)}{meant}",
             f"their tags are: {', '.join(known) or 'none'}; --env and --path widen the selection",
         )
     return kept

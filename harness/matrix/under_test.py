@@ -54,7 +54,7 @@ def require_use(cells: Iterable[Cell], release: Release) -> None:
     for cell in mine:
         if cell.scenario.name.startswith(_OF_REGISTRIES):
             raise UsageError(
-                f"{cell.id}: {cell.scenario.name} plays the public registries, which do not have {release.name}",
+                f"the scenario {cell.scenario.name} plays the public registries, which do not have {release.name}",
                 "run it with a release that upstream has published",
             )
     if not mine:

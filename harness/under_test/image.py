@@ -56,11 +56,6 @@ def find(name: str, settings: Settings) -> GivenImage:
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return GivenImage(name=name, where="file", identity=f"sha256:{digest}")
-    if name.startswith((".", "/", "~")) or name.endswith((".tar", ".tar.gz", ".tgz")):
-        raise UsageError(
-            f"--operator {name}: there is no such folder or file",
-            "give the folder of a checkout, an image archive, or the name of an image",
-        )
     image = ImageReference.parse(name)
     found = _id_in_engine(name)
     if found:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,19 @@ def require_image(wanted: str, chart: str) -> None:
             f"--operator {wanted}: {kind}: is how Skopeo writes where an image is",
             of_layout(Path(name)) if layout else f"leave it out: --operator {name}",
         )
+    if wanted.startswith((".", "/", "~")) or wanted.endswith(("/", ".tar", ".tar.gz", ".tgz")):
+        _missing(given)
+
+
+def _missing(given: Path) -> None:
+    """Raise UsageError for a path where nothing is, with the nearest name that is there."""
+    there = [it.name for it in given.parent.iterdir()] if given.parent.is_dir() else []
+    near = difflib.get_close_matches(given.name, there, n=1)
+    raise UsageError(
+        f"--operator {given}: there is no such folder or file"
+        + (f"; did you mean {given.parent / near[0]}?" if near else ""),
+        "give the folder of a checkout, an image archive, or the name of an image",
+    )
 
 
 def of_layout(folder: Path) -> str:

@@ -137,8 +137,9 @@ def name_of(selection: Selection, catalogue: Catalogue) -> str:
 
 def _chart_of(wanted: str, chart: str) -> Chart:
     if not chart:
+        here = "" if Path(wanted).is_file() else " (there is no folder and no file of that name)"
         raise UsageError(
-            f"--operator {wanted} is an image, which has no chart",
+            f"--operator {wanted} is an image, which has no chart{here}",
             "give the chart that belongs to it: --chart with its folder or .tgz",
         )
     if "://" in chart:

@@ -180,6 +180,9 @@ def test_what_cannot_be_added_is_told_and_nothing_is_written(
 
     with pytest.raises(UsageError, match=r"has no release 2\.8\.0"):
         add_release.add_release(settings, "2.8.0", [release()], print, root=checkout)
+    with pytest.raises(UsageError, match="is not a release name") as refused:
+        add_release.add_release(settings, f"v{VERSION}", [release()], print, root=checkout)
+    assert refused.value.next_step == f"give {VERSION}: versions are written without a v"
     shutil.rmtree(registry / "github.com")
     with pytest.raises(BuildError, match=r"does not provide github.com/kubeflow/spark-operator/v2@v2\.9\.0"):
         add(checkout, settings)

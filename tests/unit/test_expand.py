@@ -142,7 +142,7 @@ def test_a_path_that_is_written_another_way_is_recognized(name: str, meant: str)
         ("kind-1.34/install-2.5.2", "--env kind-1.34 --path install-2.5.2"),
         ("upgrade-v1beta2-1.3.8-3.1.1-2.5.2", "give the version of the chart"),
         ("upgrade-1.4.6-2.5.2", "`harness advise --from 1.4.6 --to 2.5.2`"),
-        ("install-2.6.0", "`harness foundry add-release 2.6.0`"),
+        ("install-2.6.0", "a newer one needs a row first: docs/foundry.md"),
         ("install-2.4.0-2.5.2", "write install-2.5.2, or upgrade-2.4.0-2.5.2"),
         ("install-2.5.2~helm4+crds=none", "write install-2.5.2~helm4"),
         ("gitops-argocd-2.4.0-2.5.2+sync=force", "the ways of syncing are: client"),

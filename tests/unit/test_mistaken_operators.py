@@ -194,6 +194,22 @@ def test_a_wrong_chart_is_told_before_any_registry_is_asked(
     assert refused.value.next_step.endswith(says)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("../spark-operater", "there is no such folder or file; did you mean ../spark-operator?"),
+        ("nothing/", "--operator nothing: there is no such folder or file"),
+        ("spark", "is an image, which has no chart (there is no folder and no file of that name)"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_told_as_one(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, given: str, says: str
+) -> None:
+    monkeypatch.chdir(checkout)
+    with pytest.raises(UsageError, match=re.escape(says)):
+        of(given)
+
+
 def test_a_chart_that_was_moved_is_found(checkout: Path) -> None:
     (checkout / operator_trees.CHART).rename(checkout / "charts" / "acme")
     with pytest.raises(UsageError, match="its chart is in charts/acme") as refused:

@@ -177,6 +177,12 @@ def test_a_cell_is_exact() -> None:
         ),
         ({"cells": ("kind-1.34/install-2.5.2/spark-p",)}, "no scenario named 'spark-p'", "spark-pi"),
         ({"cells": ("kind-1.34/spark-pi",)}, r"no cell named .*did you mean .*kind-1\.34/install-", "nox -s matrix"),
+        (
+            {"cells": ("install-2.5.2/kind-1.34/spark-pi",)},
+            r"did you mean kind-1\.34/install-2\.5\.2/spark-pi\?",
+            "write kind-1.34/install-2.5.2/spark-pi",
+        ),
+        ({"tags": ("smok",)}, r"has the tag smok; did you mean smoke\?", "their tags are"),
         ({"cells": ("kind-1.34/install-2.5.2/*",)}, "exact and does not accept globs", "--scenario"),
         (
             {"cells": ("kind-1.34/install-2.5.2/spark-pi",), "environments": ("kind-1.36",)},
