@@ -246,6 +246,7 @@ def _by_manifest(manifest: Manifest, tool: Tool | None) -> Deployment:
             resource=manifest.resource,
             renders_crds=manifest.renders_crds,
             vendored=manifest.vendored,
+            version=manifest.version,
             context=manifest.context if is_known(manifest.context) else "",
             cluster=manifest.cluster,
         )

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 
 from harness.advice.plan import Plan, crds, dependency, sentence
+from harness.audit.deployed import is_upstreams_git
 from harness.audit.expressions import is_known
 from harness.report.advice import Sentence
 
@@ -45,7 +46,7 @@ def with_argocd(plan: Plan) -> Iterator[Sentence]:
             f"--patch {_json(patch)}"
         )
         yield Sentence(text=text, origin="from the catalogue", where=_TOO_LONG)
-    yield from _version(plan, patched, at)
+    yield from _of_git(plan, patched, at) if it.source and not it.umbrella else _version(plan, patched, at)
     if it.owner_kind == _SET:
         yield sentence(
             f"for each Application of the {_SET} {it.owner}: argocd app sync APPLICATION && argocd app wait "
@@ -56,6 +57,15 @@ def with_argocd(plan: Plan) -> Iterator[Sentence]:
     # One outside the namespace of Argo CD itself is called with its own (argo-cd, Applications in any namespace).
     name = f"{it.owner_home}/{it.owner}" if it.owner_home not in ("", _ARGO_CD) else it.owner
     yield sentence(f"argocd app sync {name} && argocd app wait {name} --health --timeout 600", plan)
+
+
+def _of_git(plan: Plan, patch: str, at: str) -> Iterator[Sentence]:
+    """The new version of a chart that Argo CD takes from Git, whose revisions are those of the repository."""
+    address, _, path = plan.deployment.source.partition(" ")
+    if is_upstreams_git(address, path):
+        yield from _version(plan, patch, at, f"v{plan.target.version}")
+    else:
+        yield sentence(f"in Git, at {path or 'the path of the chart'}: the chart of {plan.target.version}", plan)
 
 
 def with_flux(plan: Plan) -> Iterator[Sentence]:
@@ -105,15 +115,15 @@ def _of_source(plan: Plan) -> Iterator[Sentence]:
         yield sentence(f"{where}: {text}", plan)
 
 
-def _version(plan: Plan, patch: str, at: str) -> Iterator[Sentence]:
+def _version(plan: Plan, patch: str, at: str, tag: str = "") -> Iterator[Sentence]:
     """The new version where a GitOps tool reads it, with the words of kubectl that patch its object."""
     it = plan.deployment
     if not it.umbrella and not is_known(it.version):
         of = f"{it.owner_kind or 'Application'} {it.owner}" if it.tool == "argocd" else f"HelmRelease {it.owner}"
-        yield sentence(f"in Git, where {it.version} of the {of} gets its value: {plan.target.version}", plan)
+        yield sentence(f"in Git, where {it.version} of the {of} gets its value: {tag or plan.target.version}", plan)
         return
     if not it.umbrella:
-        version = _nested(at, plan.target.version)
+        version = _nested(at, tag or plan.target.version)
         text = f"kubectl{plan.kube} {patch} --type {_kind(version)} --patch {_json(version)}"
         yield sentence(f"in Git, or on the object: {text}", plan)
         return

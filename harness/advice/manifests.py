@@ -34,6 +34,8 @@ _CHANGES = (
     *("jsonPatches", "strategicMergePatches"),
 )
 """Fields by which Flux, Kustomize and helmfile change what a chart has rendered."""
+_TEXTS = ("values", "valuesContent", "valuesTemplate")
+"""Fields that have values as a text."""
 _OWN_FIELDS = ("valueFiles", "valuesFrom", "values", "valuesFiles", "valuesFile", "additionalValuesFiles")
 
 
@@ -84,7 +86,7 @@ def read(file: Path) -> Manifest | None:
     data, files = deployed.config_of(objects), ValueFiles(file)
     found = [(it, one) for it in objects for one in deployed.charts_in(it, file.name, data, files) if one.is_operators]
     if len(found) > 1:
-        where = ", ".join(dict.fromkeys(one.where for _, one in found))
+        where = ", ".join(dict.fromkeys(_called(it) or one.where for it, one in found))
         raise UsageError(
             f"{file} deploys the operator's chart {len(found)} times ({where})",
             "give the values of one of them as a file",
@@ -98,6 +100,12 @@ def read(file: Path) -> Manifest | None:
         place = "" if made.tool == "terraform" and "resource" not in it else str(file)
         return replace(made, file=place, address=address, vendored=vendored, version=one.version)
     return None
+
+
+def _called(it: Mapping[str, Any]) -> str:
+    """The kind and the name of an object; empty where it has none."""
+    name = at(it, "metadata.name")
+    return f"{it.get('kind')} {name}" if name else ""
 
 
 def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collection[str]) -> Manifest:
@@ -225,6 +233,10 @@ def _elsewhere(value: Any, known: Collection[str]) -> Iterator[str]:
     if isinstance(value, Mapping):
         if deployed.template_patch(value) is None:
             yield "templatePatch, which Argo CD fills in,"
+        for key in _TEXTS:
+            text = value.get(key)
+            if isinstance(text, str) and not is_known(text) and not deployed.values_of(text):
+                yield f"the text of {key}, which is filled in elsewhere,"
         for key in _OWN_FIELDS:
             named = value.get(key)
             for it in named if isinstance(named, list) else [named]:

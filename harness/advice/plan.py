@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from harness.audit.expressions import is_known
 from harness.matrix.crd_modes import Tool
 from harness.matrix.model import CrdMode
 from harness.matrix.release import Release
@@ -166,9 +167,11 @@ def dependency(plan: Plan) -> Iterator[Sentence]:
 
 def version(plan: Plan, written: str) -> Iterator[Sentence]:
     """The new version where a file has it; of a chart that lies beside the file, the chart itself."""
-    folder = plan.deployment.vendored
+    folder, variable = plan.deployment.vendored, plan.deployment.version
     if folder and not plan.deployment.umbrella:
         yield sentence(f"put the new chart in the place of {folder}: helm pull {plan.chart_words} --untar", plan)
+    elif not plan.deployment.umbrella and not is_known(variable):
+        yield sentence(f"where {variable} gets its value: {plan.target.version}", plan)
     else:
         yield sentence(written, plan)
 

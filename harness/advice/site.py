@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ _VERSION_LABEL, _INSTANCE_LABEL = "app.kubernetes.io/version", "app.kubernetes.i
 _CERTIFICATES, _MONITORS = "cert-manager.io", "monitoring.coreos.com"
 _NEEDED = {"certManager.enable": _CERTIFICATES, "prometheus.podMonitor.create": _MONITORS}
 _ARGO_CRDS = "https://github.com/kubeflow/spark-operator/issues/2151"
+_AT_GIT = re.compile(r"(?:git@|ssh:)\S+ |\S+\.git |https?://(?:www\.)?(?:github|gitlab|bitbucket)\.\S+/\S+ ")
+"""A chart of Argo CD that is in Git."""
 _RUNNING = ("SUBMITTED", "RUNNING", "SUCCEEDING", "FAILING", "PENDING_RERUN", "PENDING_SUBMISSION", "INVALIDATING")
 
 
@@ -158,7 +161,8 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
 
 def brought_by(made: Deployment, installer: Installer) -> Deployment:
     """The same with what the object of a GitOps tool says."""
-    of_source = installer.tool == "flux" and installer.source.startswith(tuple(FLUX_SOURCES)) and not installer.at
+    of_flux = installer.tool == "flux" and installer.source.startswith(tuple(FLUX_SOURCES)) and not installer.at
+    of_source = of_flux or (installer.tool == "argocd" and _AT_GIT.match(installer.source) is not None)
     # What is filled in elsewhere would be something else in a shell.
     return replace(
         made,

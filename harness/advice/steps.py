@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from harness.advice.gitops_steps import with_argocd, with_flux
 from harness.advice.plan import VALUES, Deployment, Plan, crds, dependency, sentence, version
+from harness.audit.expressions import is_known
 from harness.matrix.crd_modes import Tool
 from harness.releases.charts import CHART_NAME
 from harness.report.advice import Sentence
@@ -64,7 +65,12 @@ def _with_helm(plan: Plan) -> Iterator[Sentence]:
     yield from dependency(plan)
     if it.file:
         yield from crds(plan)
-        yield sentence(f"in {it.file}, chart {CHART_NAME}: version: {plan.target.version}; then {_deployed(it)}", plan)
+        place = (
+            f"in {it.file}, chart {CHART_NAME}: version"
+            if is_known(it.version)
+            else f"where {it.version} gets its value"
+        )
+        yield sentence(f"{place}: {plan.target.version}; then {_deployed(it)}", plan)
         return
     hook = "".join(f" --set {key}=true" for key in plan.hook_keys) if plan.crds == "hook" else ""
     if not hook:

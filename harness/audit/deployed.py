@@ -56,6 +56,11 @@ def config_of(objects: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
     return found
 
 
+def is_upstreams_git(address: str, path: str) -> bool:
+    """Whether this is the folder of the chart in upstream's repository."""
+    return _AT_GIT.fullmatch(f"{address.rstrip('/')} {path.strip('./')}") is not None
+
+
 def _nothing(name: str) -> Mapping[str, Any]:
     return {}
 
@@ -123,21 +128,20 @@ def _argo_cd(spec: Any, where: str, read: ReadFile) -> Iterator[Deployment]:
     if not isinstance(spec, Mapping):
         return
     helm = spec.get("helm")
-    if isinstance(helm, Mapping) or (spec.get("chart") and spec.get("repoURL")):
+    at_git = is_upstreams_git(str(spec.get("repoURL") or ""), str(spec.get("path") or ""))
+    if isinstance(helm, Mapping) or at_git or (spec.get("chart") and spec.get("repoURL")):
         helm = helm if isinstance(helm, Mapping) else {}
         values = merge(
-            *map(_of(read, spec.get("chart")), _names(helm.get("valueFiles"))),
+            *map(_of(read, CHART_NAME if at_git else spec.get("chart")), _names(helm.get("valueFiles"))),
             values_of(helm.get("values")),
             _mapping(helm.get("valuesObject")),
             set_values.of(helm.get("parameters")),
         )
-        yield Deployment(
-            where=where,
-            chart=str(spec.get("chart") or ""),
-            version=str(spec.get("targetRevision") or ""),
-            address=str(spec.get("repoURL") or ""),
-            values=values,
-        )
+        chart, version = str(spec.get("chart") or ""), str(spec.get("targetRevision") or "")
+        address = str(spec.get("repoURL") or "")
+        if at_git and not chart:
+            chart, version, address = CHART_NAME, version.removeprefix("v"), ""
+        yield Deployment(where=where, chart=chart, version=version, address=address, values=values)
         return
     for below in spec.values():
         yield from _argo_cd(below, where, read)
@@ -153,7 +157,7 @@ def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Ite
     address = str(repository.get("url") or "")
     name = str(chart.get("chart") or "")
     version = str(chart.get("version") or "")
-    if source.get("kind") == "GitRepository" and _AT_GIT.fullmatch(f"{address.rstrip('/')} {name.strip('./')}"):
+    if source.get("kind") == "GitRepository" and is_upstreams_git(address, name):
         name, address, version = CHART_NAME, "", str(at(repository, "ref.tag") or "").removeprefix("v")
     if not name:
         name = address or str(source.get("name") or "")

@@ -11,8 +11,15 @@ import pytest
 from site_samples import production
 
 from harness import cli
+from harness.advice import site
+from harness.advice.plan import Deployment, Plan
+from harness.advice.steps import steps as steps_of
+from harness.matrix import catalogue
 from harness.report import advice_text
 from harness.report.advice import Advice, Answer, Sentence
+from harness.sites.model import Installer
+
+TARGET = catalogue.load().release("2.5.2")
 
 UPSTREAM = "https://kubeflow.github.io/spark-operator"
 APPLICATION: dict[str, Any] = {
@@ -45,6 +52,12 @@ HELMFILE = {
 }
 PATCH = 'patch application spark --type merge --patch \'{"spec":{"source":{"targetRevision":"2.5.2"}}}\''
 REMOVED = "remove image.registry from the values"
+
+AT_GIT = {
+    "repoURL": "https://github.com/kubeflow/spark-operator.git",
+    "path": "charts/spark-operator-chart",
+    "targetRevision": "v2.1.1",
+}
 
 pytestmark = pytest.mark.usefixtures("own_folders")
 
@@ -112,6 +125,12 @@ def steps(found: dict[str, Any]) -> str:
             "| kubectl apply",
         ),
         ({**HELMFILE, "helmDefaults": {"kubeContext": "{{ .Environment.Name }}"}}, "| kubectl apply", "{{"),
+        (changed(APPLICATION, source=AT_GIT), '"targetRevision":"v2.5.2"', "helm show crds"),
+        (
+            {"resource": {"helm_release": {"op": {**HELM_RELEASE, "version": "${var.v}"}}}},
+            "where ${var.v} gets its value: 2.5.2",
+            'version = "2.5.2"',
+        ),
         (
             {"releases": [{"name": "spark", "chart": "k/spark-operator", "version": "2.1.1"}]},
             "kubectl --namespace NAMESPACE rollout status",
@@ -125,6 +144,37 @@ def test_what_a_tool_prints_has_its_own_steps(
     found = steps(advised(document, tmp_path, capsys))
     assert told in found
     assert never not in found
+
+
+def test_a_chart_in_ones_own_git_is_changed_there() -> None:
+    installer = Installer(
+        tool="argocd",
+        kind="Application",
+        name="spark",
+        namespace="argocd",
+        source="git@git.corp.example:platform.git apps/spark-operator",
+        version="main",
+        at="spec/source/targetRevision",
+    )
+    made = site.brought_by(Deployment(tool="argocd"), installer)
+    found = [it.text for it in steps_of(Plan(deployment=made, target=TARGET, crds="apply"))]
+    assert "in Git, at apps/spark-operator: the chart of 2.5.2" in found
+    assert not any("targetRevision" in it for it in found)
+
+
+def test_values_that_are_filled_in_elsewhere_are_told_as_unread(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    templated = {**APPLICATION["spec"]["source"], "helm": {"values": "image:\n  registry: {{ .registry }}\n"}}
+    found = advised(changed(APPLICATION, source=templated), tmp_path, capsys)
+    assert "the text of values, which is filled in elsewhere, has values, too, and was not read" in found["unknown"]
+
+
+def test_several_in_a_file_are_told_by_their_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "two.yaml"
+    file.write_text(json.dumps({"kind": "List", "items": [APPLICATION, called(APPLICATION, name="other")]}))
+    assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(file)]) == 2
+    assert "deploys the operator's chart 2 times (Application spark, Application other)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("document", "tool"), [(RELEASE, "argocd"), (APPLICATION, "flux")])
