@@ -61,23 +61,39 @@ class Reading:
 
 
 def read(path: Path, name: str = "") -> Reading:
-    """Read a snapshot. Raises UsageError for a folder that is none, and where several releases could be meant."""
+    """Read a snapshot. `name` is that of a Helm release, or of the object of a GitOps tool where Helm has no record;
+    `NAMESPACE/NAME` where several have it.
+
+    Raises UsageError for a folder that is none, and where several releases could be meant.
+    """
     site = folder.read(path)
-    releases = [it for it in site.releases if not name or it.name == name]
-    if name and not releases:
-        known = ", ".join(it.name for it in site.releases) or "none"
-        raise UsageError(f"{path} has no Helm release {name!r} of the operator", f"its releases are: {known}")
-    if len(releases) > 1:
-        names = ", ".join(f"{it.namespace}/{it.name}" for it in releases)
-        raise UsageError(f"{path} has several releases of the operator: {names}", "choose one with --release-name")
-    return Reading(path=path, site=site, release=releases[0] if releases else None, installer=_installer(site))
+    releases = [it for it in site.releases if _is_called(it, name)]
+    installers = (
+        [it for it in _installers(site) if _is_called(it, name)] if name and not releases else _installers(site)
+    )
+    if name and not releases and not installers:
+        known = ", ".join(f"{it.namespace}/{it.name}" for it in (*site.releases, *_installers(site))) or "none"
+        raise UsageError(f"{path} has no release {name!r} of the operator", f"its releases are: {known}")
+    kinds = [it.kind for it in installers]
+    several = releases or [it for it in installers if kinds.count(it.kind) > 1]
+    if len(several) > 1:
+        names = [f"{it.namespace}/{it.name}" for it in several]
+        raise UsageError(
+            f"{path} has several releases of the operator: {', '.join(names)}",
+            f"choose one with --release-name: --release-name {names[0]}",
+        )
+    return Reading(path=path, site=site, release=next(iter(releases), None), installer=next(iter(installers), None))
 
 
-def _installer(site: Site) -> Installer | None:
-    """The object that brings the operator: of several, as where applications have one too, that on its labels."""
+def _is_called(it: HelmRelease | Installer, name: str) -> bool:
+    return name in ("", it.name, f"{it.namespace}/{it.name}")
+
+
+def _installers(site: Site) -> list[Installer]:
+    """The objects that bring the operator: of several, as where applications have one too, those on its labels."""
     marks = {label for it in site.operators for label in it.labels.values()}
     named = [it for it in site.installers if it.name in marks]
-    return next(iter(named or site.installers), None)
+    return named or list(site.installers)[:1]
 
 
 def origin(reading: Reading, known: Catalogue) -> str:
@@ -101,7 +117,9 @@ def _operators(reading: Reading) -> list[Operator]:
     every, release = list(reading.site.operators), reading.release
     mine = [it for it in every if release and it.namespace == release.namespace]
     named = [it for it in mine if release and it.labels.get(_INSTANCE_LABEL) == release.name]
-    return named or mine or every
+    installer = None if release else reading.installer
+    brought = [it for it in every if installer and it.labels.get(_INSTANCE_LABEL) == installer.name]
+    return named or mine or brought or every
 
 
 def image_values(reading: Reading) -> Mapping[str, Any]:
@@ -147,8 +165,8 @@ def _host(image: str) -> str:
 def deployment(reading: Reading, tool: Tool | None) -> Deployment:
     """How the site deploys the operator; `tool` is taken in place of the one that it shows."""
     release, installer = reading.release, reading.installer
-    instance = next((it.labels.get(_INSTANCE_LABEL) for it in reading.site.operators), None)
-    home = next((it.namespace for it in reading.site.operators), CHART_NAME)
+    instance = next((it.labels.get(_INSTANCE_LABEL) for it in _operators(reading)), None)
+    home = next((it.namespace for it in _operators(reading)), CHART_NAME)
     made = Deployment(
         tool=tool or _tool(reading),
         name=release.name if release else instance or CHART_NAME,

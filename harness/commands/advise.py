@@ -82,7 +82,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
         "--release-name",
         default="",
         metavar="NAME",
-        help="the Helm release that the steps are about; of a site, one of several",
+        help="the Helm release that the steps are about; of a site, one of several, also as NAMESPACE/NAME",
     )
     parser.add_argument(
         "--ask-registry",
@@ -133,7 +133,8 @@ def _site(parsed: argparse.Namespace) -> Iterator[Reading | None]:
 def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
     from harness.advice.ask import Question
 
-    if parsed.release_name and not _NAME.fullmatch(parsed.release_name):
+    home, slash, name = parsed.release_name.rpartition("/")
+    if parsed.release_name and not (_NAME.fullmatch(name) and (not slash or (reading and _NAME.fullmatch(home)))):
         raise UsageError(
             f"--release-name {parsed.release_name!r} is not the name of a Helm release",
             "give it as `helm list --all-namespaces` shows it",

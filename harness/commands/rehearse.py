@@ -44,7 +44,10 @@ def declare(commands: Any, command: run_options.Command) -> None:
         help="rehearse N of the site's applications (default: as many as processors and memory allow)",
     )
     parser.add_argument(
-        "--release-name", default="", metavar="NAME", help="the Helm release, where a site has several of the operator"
+        "--release-name",
+        default="",
+        metavar="NAME",
+        help="the Helm release, where a site has several of the operator, also as NAMESPACE/NAME",
     )
     parser.add_argument(
         "-o",

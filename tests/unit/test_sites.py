@@ -14,6 +14,7 @@ from site_samples import application, deployment, helm_secret, objects, producti
 
 from harness import cli
 from harness.advice import site as advised
+from harness.errors import UsageError
 from harness.sites import folder
 from harness.sites.model import Site
 
@@ -130,6 +131,34 @@ def test_of_several_gitops_objects_the_operators_labels_say_which_is_meant(tmp_p
     installer = advised.read(target).installer
     assert installer is not None
     assert installer.name == "my-op"
+
+
+def test_releases_of_one_name_are_told_apart_by_their_namespaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, target = taken(tmp_path)
+    (release,) = site.releases
+    both = (release.model_copy(update={"namespace": "a-first"}), release)
+    monkeypatch.setattr(folder, "read", lambda _path: site.model_copy(update={"releases": both}))
+    with pytest.raises(UsageError, match="several releases of the operator: a-first/my-op, spark/my-op") as refused:
+        advised.read(target, "my-op")
+    assert refused.value.next_step.endswith("--release-name a-first/my-op")
+    assert advised.read(target, "spark/my-op").release == release
+
+
+def test_of_several_applications_that_bring_it_one_is_chosen(tmp_path: Path) -> None:
+    chart = {"repoURL": "https://charts.example.com", "chart": "spark-operator", "targetRevision": "2.2.1"}
+    both = [{"metadata": {"name": it, "namespace": "argocd"}, "spec": {"source": chart}} for it in ("my-op", "second")]
+    second = deployment("controller")
+    second["metadata"]["namespace"] = "spark-2"
+    second["metadata"]["labels"] = {**second["metadata"]["labels"], "app.kubernetes.io/instance": "second"}
+    _, target = taken(tmp_path, applications=both, secrets=[], deployments=[deployment("controller"), second])
+    with pytest.raises(UsageError, match="several releases of the operator: argocd/my-op, argocd/second"):
+        advised.read(target)
+    with pytest.raises(UsageError, match="has no release 'third' of the operator"):
+        advised.read(target, "third")
+    made = advised.deployment(advised.read(target, "argocd/second"), None)
+    assert (made.tool, made.owner, made.name, made.home) == ("argocd", "second", "second", "spark-2")
 
 
 def test_of_several_sources_the_chart_is_meant_and_not_its_values(tmp_path: Path) -> None:
