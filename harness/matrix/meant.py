@@ -36,6 +36,9 @@ _ARGO_CD = r"argo(?:-?cd)?"
 _FIRST = "argocd-server-side"
 """What Argo CD is taken for where a name says no more of it, and has other ways besides."""
 
+_OF_CRDS = {"ssa": "server-side", "apply": "server-side", "client-apply": "client", "replace": "replace"}
+"""How Argo CD has to sync for CRDs to be treated so."""
+
 _NAMED: Mapping[str, Mapping[str, str]] = {"sync": _SYNCS, "crds": _CRDS, "values": _VALUES}
 """What can stand behind each mode of a name, and what is written for it."""
 
@@ -48,7 +51,7 @@ _TOKEN = re.compile(
     r"(?P<gap>[-~+,;:/=>\s]+|\.\.+|(?:to|from|then|and|via|with)(?![\w.])|(?:way|tool)s?[=:])"
     rf"|(?P<release>v?(?:\d+\.\d+(?:\.\d+)?(?:-(?:alpha|beta|rc|pre|snapshot|dev(?=-?[.\d]))(?:[-.]?\d+)*)?"
     rf"|{versions.UNDER_TEST}(?![\w.])"
-    r"|(?P<alias>latest|main|master|head)(?![\w.]))(?:@[a-z0-9.-]*[a-z](?::\d+)?(?=[-~+,\s]|$))?)"
+    r"|(?P<alias>latest|main|master|head|develop)(?![\w.]))(?:@[a-z0-9.-]*[a-z](?::\d+)?(?=[-~+,\s]|$))?)"
     rf"|sync[=:-](?P<sync>{_any(_SYNCS)})(?![\w.])"
     rf"|crds?(?:-?mode)?[=:-](?P<crds>{_any(_CRDS)})(?![\w.])"
     rf"|values?(?:-?mode)?[=:-](?P<values>{_any(_VALUES)})(?![\w.])"
@@ -84,6 +87,9 @@ def meant(name: str, known: Sequence[str] = ()) -> str:
         releases = list(reversed(releases)) if _is_down(releases[::-1]) else releases
     if kind == "upgrade" and "sync" in said and "way" not in said:
         kind = "gitops-argocd"
+    if kind == "gitops-argocd" and "sync" not in said and (as_synced := _OF_CRDS.get(said.get("crds", [""])[0])):
+        said["sync"] = [as_synced]
+        del said["crds"]
     # Where an upgrade would go back, it is not known what was meant.
     if not _fits(kind, len(releases)) or (kind != "rollback" and _is_down(releases)):
         return ""
@@ -137,7 +143,7 @@ def _release(written: str, known: Sequence[str]) -> str:
     version = re.sub(r"(-[a-z]+)-(?=\d)", r"\1.", version)
     if version == "latest":
         version = known[-1] if known else version
-    elif version in ("main", "master", "head"):
+    elif version in ("main", "master", "head", "develop"):
         version = versions.UNDER_TEST
     elif re.fullmatch(r"\d+\.\d+", version):
         version = next((it for it in reversed(known) if it.startswith(f"{version}.")), version)

@@ -15,14 +15,14 @@ UNDER_TEST = "dev"
 """The name of the operator under test as a release, which is newer than all others."""
 
 NO_PRERELEASES = (
-    *(UNDER_TEST, "to", "from", "then", "and", "latest", "main", "master", "head"),
+    *(UNDER_TEST, "to", "from", "then", "and", "latest", "main", "master", "head", "develop"),
     *("helm", "helm3", "helm4", "kubectl", "kustomize", "overlay", "argocd"),
     *("none", "apply", "hook", "replace", "create", "ssa", "client", "default", "reuse", "reset", "pinned"),
 )
 """What stands behind a version in the name of a path and belongs to something else: `2.4.0-to-2.5.2`, `2.5.2-helm4`."""
 
 RELEASE = re.compile(
-    rf"{UNDER_TEST}(?![\w.])|\d+\.\d+\.\d+(?:-(?!(?:{'|'.join(NO_PRERELEASES)})(?![\w.]))[A-Za-z][0-9A-Za-z]*(?:\.(?:0|[1-9]\d*|\d*[A-Za-z][0-9A-Za-z]*))*)?"
+    rf"{UNDER_TEST}(?![\w.])|\d+\.\d+\.\d+(?:-(?!(?i:{'|'.join(NO_PRERELEASES)})(?![\w.]))[A-Za-z][0-9A-Za-z]*(?:\.(?:0|[1-9]\d*|\d*[A-Za-z][0-9A-Za-z]*))*)?"
 )
 """The version of a release of the operator: `2.5.2`, `2.6.0-rc.1`, or `dev`.
 

@@ -99,6 +99,8 @@ def test_what_is_no_path_says_what_was_meant(name: str, message: str, next_step:
         ("upgrade-2.4.0-latest", "upgrade-2.4.0-2.5.2"),
         ("upgrade-2.5.2-main+crds=apply", "upgrade-2.5.2-dev+crds=apply"),
         ("install=2.5.2", "install-2.5.2"),
+        ("upgrade-2.5.2-HEAD", "upgrade-2.5.2-dev"),
+        ("gitops-argocd-2.4.0-2.5.2~ssa", "gitops-argocd-2.4.0-2.5.2+sync=server-side"),
         ("install-2.6.0-rc-1", "install-2.6.0-rc.1"),
         ("downgrade-2.5.2-2.4.0", "rollback-2.5.2-2.4.0"),
         ("roll-back from 2.4.0 to 2.5.2", "rollback-2.5.2-2.4.0"),
