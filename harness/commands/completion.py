@@ -10,8 +10,8 @@ from typing import Any
 from harness import options as run_options
 
 _SHELLS = ("bash", "zsh", "tcsh")
-_FILES = ("FILE", "CHART", "LOCK")
-_FOLDERS = ("DIR",)
+_FILES = ("FILE", "CHART", "LOCK", "DIR|IMAGE")
+_FOLDERS = ("DIR", "RUN", "BEFORE", "AFTER")
 
 
 def declare(commands: Any, command: run_options.Command, whole: Callable[[], argparse.ArgumentParser]) -> None:

@@ -23,7 +23,7 @@ PROFILES = PROJECT_ROOT / "charts" / "values"
 
 _BY_NAME = "profile:"
 
-_HELMS_TITLE = re.compile(r"\A(\ufeff?)(?:USER-SUPPLIED|COMPUTED) VALUES:[ \t]*(?=\r?\n)")
+_HELMS_TITLE = re.compile(r"\A(\ufeff?)(USER-SUPPLIED|COMPUTED) VALUES:[ \t]*(?=\r?\n)")
 """What `helm get values` prints above the values unless it is asked for YAML."""
 
 _WHAT = "the values file"
@@ -175,6 +175,12 @@ def _text(path: Path) -> str:
         raise UsageError(f"the values file {path} cannot be read: {binary}", "it must be UTF-8 text") from binary
     encrypted.refuse(_WHAT, path, encrypted.of_text(text))
     languages.refuse(path, text)
+    title = _HELMS_TITLE.match(text)
+    if title and title[2] == "COMPUTED":
+        raise UsageError(
+            f"{path} has all values that the chart was rendered with, its own defaults too, which would be kept",
+            "give those that you gave it: helm get values RELEASE --namespace NAMESPACE --output yaml, without --all",
+        )
     return _HELMS_TITLE.sub(r"\1", text)
 
 

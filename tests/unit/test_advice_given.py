@@ -197,7 +197,7 @@ def test_the_file_says_which_release_is_installed(tmp_path: Path, capsys: pytest
     assert "no file given says its version (2.x is none)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("title", ["USER-SUPPLIED VALUES:\n", "COMPUTED VALUES:\r\n"])
+@pytest.mark.parametrize("title", ["USER-SUPPLIED VALUES:\n", "USER-SUPPLIED VALUES:\r\n"])
 @pytest.mark.parametrize(("text", "told"), [("image: {registry: docker.io}\n", REMOVED), ("null\n", "helm upgrade ")])
 def test_what_helm_prints_above_values_is_none_of_them(
     title: str, text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -205,6 +205,15 @@ def test_what_helm_prints_above_values_is_none_of_them(
     found = advised(title + text, tmp_path, capsys)
     assert told in steps(found)
     assert not any("VALUES" in it["text"] for it in found["values"])
+
+
+def test_the_defaults_of_the_old_chart_are_no_values_of_a_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text("COMPUTED VALUES:\nimage: {registry: docker.io}\n")
+    assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(file)]) == 2
+    assert "helm get values RELEASE --namespace NAMESPACE --output yaml, without --all" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
