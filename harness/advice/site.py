@@ -72,12 +72,12 @@ def read(path: Path, name: str = "") -> Reading:
         [it for it in _installers(site) if _is_called(it, name)] if name and not releases else _installers(site)
     )
     if name and not releases and not installers:
-        known = ", ".join(f"{it.namespace}/{it.name}" for it in (*site.releases, *_installers(site))) or "none"
+        known = ", ".join((*map(_whole_name, site.releases), *map(_whole_name, _installers(site)))) or "none"
         raise UsageError(f"{path} has no release {name!r} of the operator", f"its releases are: {known}")
     kinds = [it.kind for it in installers]
-    several = releases or [it for it in installers if kinds.count(it.kind) > 1]
-    if len(several) > 1:
-        names = [f"{it.namespace}/{it.name}" for it in several]
+    of_one_kind = [it for it in installers if kinds.count(it.kind) > 1]
+    names = [*map(_whole_name, releases)] or [*map(_whole_name, of_one_kind)]
+    if len(names) > 1:
         raise UsageError(
             f"{path} has several releases of the operator: {', '.join(names)}",
             f"choose one with --release-name: --release-name {names[0]}",
@@ -86,7 +86,11 @@ def read(path: Path, name: str = "") -> Reading:
 
 
 def _is_called(it: HelmRelease | Installer, name: str) -> bool:
-    return name in ("", it.name, f"{it.namespace}/{it.name}")
+    return name in ("", it.name, _whole_name(it))
+
+
+def _whole_name(it: HelmRelease | Installer) -> str:
+    return f"{it.namespace}/{it.name}"
 
 
 def _installers(site: Site) -> list[Installer]:

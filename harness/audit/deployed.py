@@ -243,9 +243,8 @@ def objects_of(documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
     """The objects of documents, those of a List each by itself."""
     for it in documents:
         if isinstance(it, Mapping):
-            inner = it.get("items")
-            is_list = str(it.get("kind") or "").endswith("List") and isinstance(inner, list)
-            yield from objects_of(inner if is_list else ()) if is_list else [it]
+            is_list = str(it.get("kind") or "").endswith("List") and isinstance(it.get("items"), list)
+            yield from objects_of(_list(it.get("items"))) if is_list else [it]
 
 
 def _others(it: Any, where: str) -> Iterator[Deployment]:

@@ -70,7 +70,7 @@ def meant(name: str, known: Sequence[str] = ()) -> str:
     versions that there are, oldest first, for those that are written in part.
     """
     plain = re.sub(r"\s+", " ", name).strip(" /'\"`.,;")
-    plain = plain.translate(str.maketrans({"–": "-", "—": "-", "_": "-", "→": "-"})).lower()
+    plain = re.sub("[–—_→]", "-", plain).lower()
     kind, rest = _kind(plain)
     said: dict[str, list[str]] = {}
     for key, word in _words(rest):
