@@ -51,6 +51,7 @@ def collect(request: EvidenceRequest) -> list[Collected]:
         _Collector("node logs", partial(collectors.node_logs, desk)),
         _Collector("registry access logs", partial(collectors.registry_logs, desk)),
         *([_Collector("logs of Argo CD", partial(collectors.argocd_logs, desk))] if request.argocd_logs else []),
+        _Collector("logs of replaced pods", partial(collectors.parting_logs, desk)),
         _Collector("versions and digests", partial(collectors.versions, desk)),
         _Collector("findings", partial(collectors.findings, desk)),
     ]

@@ -205,6 +205,18 @@ def registry_logs(desk: Desk) -> str:
     return ", ".join(counts) or "no registry was running"
 
 
+def parting_logs(desk: Desk) -> str:
+    """The logs of pods that are gone, as far as somebody followed them to their ends."""
+    folder = desk.request.parting_logs
+    found = sorted(folder.glob("*/*.log")) if folder is not None else []
+    for file in found:
+        text = file.read_text(errors="replace")
+        desk.write(f"logs/{file.parent.name}/{file.stem}_gone.log", _log(text))
+        if file.parent.name == desk.request.operator_namespace:
+            desk.saw(operator_errors=[f"{file.stem}: {line}" for line in observed.error_lines(text)])
+    return ", ".join(file.stem for file in found) or "no pod was replaced"
+
+
 def argocd_logs(desk: Desk) -> str:
     """The logs of Argo CD's programs, which run beside the cluster."""
     logs = desk.request.argocd_logs() if desk.request.argocd_logs else {}

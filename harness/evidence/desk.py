@@ -33,7 +33,8 @@ class EvidenceRequest:
     """Whose evidence to collect, and how to get it.
 
     `namespaces` are the cell's; `node_logs` writes the nodes' logs into a folder, `registry_logs` returns the access
-    logs by registry host, and `argocd_logs` those of Argo CD's programs, where it is used; `versions` are versions and
+    logs by registry host, and `argocd_logs` those of Argo CD's programs, where it is used. `parting_logs` is a folder
+    with what pods wrote that are gone, as NAMESPACE/POD_CONTAINER.log; it may not be there. `versions` are versions and
     digests by name; `secrets` are values that must not appear. `folder` is the cell's own, `title` the heading of its
     summary.
     """
@@ -49,6 +50,7 @@ class EvidenceRequest:
     node_logs: Callable[[Path], None] | None = None
     registry_logs: Callable[[], Mapping[str, str]] | None = None
     argocd_logs: Callable[[], Mapping[str, str]] | None = None
+    parting_logs: Path | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     secrets: Sequence[str] = ()

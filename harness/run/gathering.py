@@ -17,6 +17,7 @@ from harness.releases.home import Home
 from harness.run.resources import Resources
 from harness.run.run_host import Host
 from harness.stories.cluster import BareCluster
+from harness.upgrades.parting_logs import PARTING
 from harness.verdicts import Finding
 from harness.waiting import Cancelled
 
@@ -85,6 +86,7 @@ class Gatherer:
                 node_logs=lambda target: made.provider.export_logs(made.cluster, target),
                 registry_logs=self._resources.registry_logs,
                 argocd_logs=argocd.logs if argocd else None,
+                parting_logs=self._resources.scratch(self._cluster_name) / PARTING,
                 versions={
                     "distribution": cell.environment.distribution_from(self._host.choice.kind),
                     **{name: tool.version for name, tool in self._host.tools.items()},

@@ -28,6 +28,7 @@ from harness.releases.ways.protocol import InstalledRelease, On, Programs
 from harness.upgrades import gitops, permissions, stock
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import OperatorWatcher
+from harness.upgrades.parting_logs import PartingLogs
 from harness.upgrades.prober import Probe, Prober
 from harness.upgrades.reinstall import ReinstallSeen
 from harness.upgrades.way_out import WayOutSeen
@@ -84,7 +85,8 @@ class PathRun:
     """A path on a cluster, on which its first release is installed. `values` are the user's; `seed` the attempt's.
 
     `provider` is whom to ask for what the nodes have on record; None where nobody can. `reinstall` is what a path with
-    a rollback tries at its end, `way_out` what one does whose break has a way out.
+    a rollback tries at its end, `way_out` what one does whose break has a way out. `parting` keeps the logs of the
+    operator's pods that a move replaces.
     """
 
     cluster: Cluster
@@ -99,6 +101,7 @@ class PathRun:
     reinstall: Callable[[InstalledRelease], ReinstallSeen | Unseen]
     way_out: Callable[[InstalledRelease, Wanted], WayOutSeen | Unseen]
     provider: Provider | None = None
+    parting: PartingLogs | None = None
     soak: float = SOAK
     say: Callable[[str], None] = lambda text: None
 
@@ -108,6 +111,8 @@ class PathRun:
             return self._run()
         finally:
             self.applications.close()
+            if self.parting is not None:
+                self.parting.close()
 
     def _run(self) -> ObservedPath:
         began = time.monotonic()
@@ -188,7 +193,8 @@ class PathRun:
             pods_before = {pod.uid: pod.name for pod in rollout.pods_of(api, namespace)}
         rights_before = permissions.look(self.cluster, namespace)
         objects_before = self._objects(here)
-        watcher = OperatorWatcher(self.cluster, namespace)
+        leaves = {"leaves": self.parting.follow} if self.parting is not None else {}
+        watcher = OperatorWatcher(self.cluster, namespace, **leaves)
         watcher.start()
         try:
             self.say(f"{move}")

@@ -394,3 +394,22 @@ def test_what_argo_cd_says_and_logs_is_evidence_where_it_deploys(request_: Evide
     assert "repo-server" in str(found["logs of Argo CD"])
     assert (request_.folder / "again" / "argocd" / "applications.json").exists()
     assert "ready" in (request_.folder / "again" / "argocd" / "repo-server.log").read_text()
+
+
+def test_what_replaced_pods_wrote_is_evidence_like_other_logs(request_: EvidenceRequest, tmp_path: Path) -> None:
+    parting = tmp_path / "parting-logs" / "spark-operator"
+    parting.mkdir(parents=True)
+    (parting / "old_controller.log").write_text(
+        f"2026-01-01T12:00:00Z\tERROR\tfailed to update the status --token {SECRET}\n"
+    )
+    found = by_name(collect(with_(request_, parting_logs=parting.parent)))
+    assert found["logs of replaced pods"].message == "old_controller"
+    text = (request_.folder / "logs" / "spark-operator" / "old_controller_gone.log").read_text()
+    assert "failed to update the status" in text
+    assert SECRET not in text
+    assert "failed to update the status" in (request_.folder / "summary.md").read_text()
+
+
+def test_where_no_pod_was_replaced_the_page_says_so(request_: EvidenceRequest, tmp_path: Path) -> None:
+    found = by_name(collect(with_(request_, parting_logs=tmp_path / "nobody-made-it")))
+    assert found["logs of replaced pods"].message == "no pod was replaced"

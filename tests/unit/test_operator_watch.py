@@ -71,6 +71,23 @@ def test_a_pod_is_leaving_from_when_that_was_first_seen() -> None:
     assert watcher._pods["old"].gone is not None
 
 
+def test_a_pod_that_is_told_to_end_is_told_of_until_it_is_gone() -> None:
+    told: list[tuple[str, bool]] = []
+    watcher = OperatorWatcher(
+        cluster=None,  # type: ignore[arg-type]
+        namespace="it",
+        leaves=lambda pod: told.append((pod.name, pod.leaving)),
+    )
+    metadata = {"name": "old", "uid": "1", "creationTimestamp": "2026-01-01T11:00:00Z"}
+    pod: dict[str, Any] = {"metadata": metadata, "spec": {"containers": []}, "status": {"phase": "Running"}}
+    watcher._pod("ADDED", pod)
+    assert not told, "nobody told it to end"
+    metadata["deletionTimestamp"] = "2026-01-01T11:01:00Z"
+    watcher._pod("MODIFIED", pod)
+    watcher._pod("DELETED", pod)
+    assert told == [("old", True)]
+
+
 def test_a_new_controller_that_never_leads_leaves_the_gap_open() -> None:
     began, ended = leadership_gap((held("old", -90, 80),), PODS, BEGAN)
     assert (began, ended) == (at(4), None)

@@ -16,6 +16,7 @@ from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.stories.foreseen import judged
 from harness.upgrades import way_out
 from harness.upgrades.observed import ObservedPath
+from harness.upgrades.parting_logs import PARTING, PartingLogs
 from harness.upgrades.path_run import PathRun
 from harness.upgrades.prober import Prober
 from harness.upgrades.reinstall import ReinstallSeen, reinstall
@@ -130,5 +131,6 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
         reinstall=anew,
         way_out=out,
         provider=on.provider,
+        parting=PartingLogs(cluster, run.resources.scratch(f"{cluster.name}/{PARTING}")),
         say=run.say,
     )
