@@ -79,7 +79,7 @@ def run(
     say("preparing what the public registries have")
     made = wanted.build()
     with Ledger.open(new_run_id(), ledger_folder(settings)) as ledger, _folder(settings, ledger) as folder:
-        plan = _plan(settings, wanted.environments, made.folder, folder).model_copy(
+        plan = _plan(settings, wanted.environments, made.folder, folder, say).model_copy(
             update={"argv": tuple(argv), "steps": tuple(steps), "link": link}
         )
         try:
@@ -88,7 +88,7 @@ def run(
             _keep(plan, output)
 
 
-def _plan(settings: Settings, environments: Sequence[Environment], made: Path, folder: Path) -> Plan:
+def _plan(settings: Settings, environments: Sequence[Environment], made: Path, folder: Path, say: Say) -> Plan:
     content.share_tree(made / "storage", folder / "storage")
     store = Store.of(settings)
     plan = Plan(
@@ -98,14 +98,14 @@ def _plan(settings: Settings, environments: Sequence[Environment], made: Path, f
         registry=tools.ensure(settings, ["registry"])["registry"].path,
         coredns=gobuild.build(store, row_of(environments[0]).coredns_module).folder / "bin" / "coredns",
         environments=tuple(it.name for it in environments),
-        environment=_environment(settings, environments, folder),
+        environment=_environment(settings, environments, folder, say),
         shown=tuple(_shown(folder)),
     )
     plan.work.mkdir(parents=True)
     return plan
 
 
-def _environment(settings: Settings, environments: Sequence[Environment], folder: Path) -> dict[str, str]:
+def _environment(settings: Settings, environments: Sequence[Environment], folder: Path, say: Say) -> dict[str, str]:
     """The environment of programs in the machine, whose user has nothing yet but programs on PATH."""
     machine = folder / "machine"
     programs, home = machine / "bin", machine / "home"
@@ -119,7 +119,7 @@ def _environment(settings: Settings, environments: Sequence[Environment], folder
     harness = programs / "harness"
     harness.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m harness.cli "$@"\n')
     harness.chmod(0o755)
-    _bring_packages(settings, machine / "cache")
+    _bring_packages(settings, machine / "cache", say)
     return {
         **{name: value for name in _PASSED_ON if (value := os.environ.get(name))},
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
@@ -131,14 +131,15 @@ def _environment(settings: Settings, environments: Sequence[Environment], folder
     }
 
 
-def _bring_packages(settings: Settings, cache: Path) -> None:
+def _bring_packages(settings: Settings, cache: Path, say: Say) -> None:
     """Put into the machine's cache what comes from Go's proxy and the Python package index, which are not rehearsed:
     the registry server, and clients of Spark Connect.
     """
     store, own = Store.of(settings), Store.of(settings.model_copy(update={"cache_dir": cache}))
     clients = connect_clients.step(store)
     if not clients.done():
-        clients.run(lambda message: None)
+        say("preparing the clients of Spark Connect")
+        clients.run(say)
     for recipe in (gobuild.recipe("registry"), *connect_clients.usual_recipes()):
         shutil.copytree(store.folder(recipe), own.folder(recipe), copy_function=_share)
 

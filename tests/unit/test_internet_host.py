@@ -67,7 +67,7 @@ def test_the_machine_has_what_comes_from_package_indexes_already(
     for recipe in wanted:
         Store.of(settings).build(recipe, lambda folder, log: (folder / "made").touch())
 
-    host._bring_packages(settings, tmp_path / "machine")
+    host._bring_packages(settings, tmp_path / "machine", pytest.fail)
 
     there = Store.of(Settings(cache_dir=tmp_path / "machine"))
     assert all((there.folder(it) / "made").is_file() and there.get(it) for it in wanted)
