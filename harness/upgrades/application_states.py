@@ -74,6 +74,15 @@ class ApplicationStates:
         ended = {it.uid for it in self._recorder.applications() if it.gone is not None or _ended(it)}
         return sum(it.part is Part.SMALL and it.uid not in ended for it in self._creations.created())
 
+    def starting(self) -> int:
+        """How many of our own were accepted and neither run nor wait nor have ended: each keeps a processor busy."""
+        settled = {it.uid for it in self._recorder.applications() if it.gone is not None or _settled(it)}
+        mine = {
+            it.uid for it in self._creations.created() if it.kind == "SparkApplication" and it.part is not Part.USERS
+        }
+        runs = {it.uid for it in self._recorder.applications() if it.schedule and not of_users(it.namespace)}
+        return len((mine | runs) - settled)
+
     def all_ended(self) -> bool:
         """Whether every application that has an end came to it. Runs of schedules come for ever, and do not count."""
         known = {it.uid for it in self._recorder.applications()}
@@ -91,6 +100,13 @@ class ApplicationStates:
             if it.gone is None and not _ended(it)
         ]
         return ", ".join(states) or "no application is unfinished"
+
+
+_STARTING = frozenset({State.NEW, State.SUBMITTED, State.RESUMING})
+
+
+def _settled(record: Record[Look]) -> bool:
+    return bool(record.looks) and record.looks[-1].state not in _STARTING
 
 
 def _ended(record: Record[Look]) -> bool:

@@ -25,6 +25,7 @@ from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.last_words import heard
 from harness.upgrades.quiet import Quiet
 from harness.upgrades.recorder import Recorder
+from harness.upgrades.room import Room, at_once
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import NAMESPACES, RUNNING_APPS, SCHEDULES, SUBMISSIONS, Users, own
 from harness.upgrades.workload_context import WorkloadContext
@@ -46,8 +47,7 @@ _START_SECONDS = 20.0
 _BEGIN_SECONDS = 240.0
 _FINISH_SECONDS = 300.0
 _QUERY_SECONDS = 240.0
-"""About twice what a machine with two slow processors takes, since all of it starts at once there; what ends in time
-does not cost more."""
+"""About twice what a machine with two slow processors takes; what ends in time does not cost more."""
 
 _STILL_SECONDS = 45.0
 """When nothing at all has changed for so long, nothing more will come."""
@@ -174,7 +174,7 @@ class Workload:
             self._creations,
             interval=_SUBMIT_EVERY,
             under_way=self._states.small_under_way,
-            most=_MOST_UNDER_WAY,
+            most=min(_MOST_UNDER_WAY, at_once()),
         )
         self._submitter.start()
 
@@ -207,15 +207,17 @@ class Workload:
             if "schedules" in self._ctx.watched:
                 fired.append(beside.submit(self._fire_until, "small-scheduled", self._states.has_history))
             asked = [beside.submit(self._ask_connect, *of) for of in self._servers_after(leads)]
-            if "submissions" in self._ctx.watched:
-                self._create(SUBMISSIONS, "spark-pi", Part.NEW, When.AFTER, name="new-pi")
-            else:
-                self._create(SUBMISSIONS, "small", Part.NEW, When.AFTER, name="new-small")
+            room = Room(self._states.starting, Quiet(self._recorder).seconds, at_once())
+            room.wait()
+            sample, name = ("spark-pi", "new-pi") if "submissions" in self._ctx.watched else ("small", "new-small")
+            self._create(SUBMISSIONS, sample, Part.NEW, When.AFTER, name=name)
             if "schedules" in self._ctx.watched:
+                room.wait()
                 every = {"smallScheduled": {"everySeconds": _NEW_SCHEDULE_EVERY}}
                 self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
                 fired.append(beside.submit(self._fire_until, "new-scheduled", self._states.runs))
                 over["a run of the new schedule to end"] = lambda: self._states.run_ended("new-scheduled")
+            room.wait()
             self._let_go()
             if self._ctx.user_apps:
                 self._let_answer(asked)

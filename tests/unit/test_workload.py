@@ -18,7 +18,7 @@ from harness.apps import samples
 from harness.apps.objects import Objects, Resource
 from harness.errors import ApiError
 from harness.matrix import catalogue
-from harness.upgrades import clients
+from harness.upgrades import clients, room
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import SCHEDULES
 from harness.upgrades.workload import Workload
@@ -211,6 +211,20 @@ def test_small_applications_come_where_somebody_watches_submissions(
     assert begun == ["submitter"] * ("submissions" in watched)
 
 
+@pytest.mark.parametrize(("processors", "most"), [(1, 2), (2, 2), (3, 3), (16, 3)])
+def test_a_new_leader_finds_no_more_waiting_than_the_host_bears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: float, most: int
+) -> None:
+    monkeypatch.setattr(room, "usable", lambda: processors)
+    monkeypatch.setattr(samples, "render", lambda rendering, name: [])
+    monkeypatch.setattr(Submitter, "start", lambda self: None)
+    made = watching(tmp_path, "submissions")
+    made.during()
+    made.close()
+    assert made._submitter is not None
+    assert made._submitter._most == most
+
+
 @pytest.mark.parametrize(
     ("leads", "asked"), [("2.5.2", ["spark-connect"]), ("2.3.0", ["spark-connect"]), ("2.1.1", [])]
 )
@@ -233,3 +247,26 @@ def test_a_connect_server_is_asked_for_work_only_under_a_release_that_has_them(
     assert queried == asked
     assert ("the new SparkConnect to be Ready" in waited) == bool(asked)
     assert (seen.absent.get("new-connect") == "2.1.1 leads, which has no SparkConnect") == (not asked)
+
+
+def application(workload: Workload, name: str, state: str, **labels: str) -> None:
+    """Let an application be accepted, unless it is a run of a schedule, and be seen in a state."""
+    raw: dict[str, Any] = {
+        "kind": "SparkApplication",
+        "metadata": {"namespace": SCHEDULES, "name": name, "uid": f"uid-{name}", "labels": labels},
+    }
+    if not labels:
+        workload._creations._accept(SCHEDULES, raw, Part.SMALL, When.DURING, datetime.now(UTC))
+    metadata = {**raw["metadata"], "creationTimestamp": "2026-01-01T12:00:00Z"}
+    status = {"applicationState": {"state": state}} if state else {}
+    workload._recorder._application("MODIFIED", {**raw, "metadata": metadata, "status": status})
+
+
+def test_what_is_being_submitted_or_started_keeps_a_processor_busy(workload: Workload) -> None:
+    for number, state in enumerate(("", "SUBMITTED", "RUNNING", "COMPLETED", "FAILED", "SUSPENDED", "PENDING_RERUN")):
+        application(workload, f"small-{number}", state)
+    assert workload._states.starting() == 2
+    application(workload, "small-0", "RUNNING")
+    assert workload._states.starting() == 1
+    application(workload, "run-1", "", **{"sparkoperator.k8s.io/scheduled-app-name": "small-scheduled"})
+    assert workload._states.starting() == 2, "a run of a schedule is one of ours, too"
