@@ -21,7 +21,8 @@ from harness.registries.problems import is_registrys, unreachable
 
 _NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
 
-_MOST_PAGES = 50
+_MOST_PAGES = 1000
+"""Pages of a list of tags: 100,000 of them at Docker Hub and GHCR, which have a hundred on a page."""
 
 NO_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 """What a proxy answers that lets no HEAD through."""
@@ -222,9 +223,10 @@ class RegistryClient(Connection):
         return known, tuple(it for it in listed_platforms(top.content) if it != platform)
 
     def tags(self, repository: str) -> list[str]:
-        """All tags of a repository, sorted."""
+        """All tags of a repository, sorted. Raises RegistryError also for a list without an end, never a part of it."""
         reference = ImageReference(registry=self.host, repository=repository, tag="latest")
         found: set[str] = set()
+        asked: set[str] = set()
         url = f"{self.root}/{repository}/tags/list"
         for _ in range(_MOST_PAGES):
             response = self._send("GET", url, reference)
@@ -233,9 +235,17 @@ class RegistryClient(Connection):
             found.update(_tags(response))
             following = response.links.get("next", {}).get("url")
             if not following:
-                break
+                return sorted(found)
+            asked.add(url)
             url = self.led_to(url, following)
-        return sorted(found)
+            if url in asked:
+                break
+        raise RegistryError(
+            f"{self.server} lists the tags of {repository} without an end: {len(found)} of them on {len(asked)} pages, "
+            "and still another one to follow",
+            pull_messages.next_step(pull_messages.REGISTRY_ANSWER, self.host),
+            status=HTTPStatus.OK,
+        )
 
     def ask(self, method: str, repository: str, path: str) -> httpx.Response:
         """Any response of the API, whatever its status: `path` is what follows `/v2/<repository>/`."""

@@ -226,6 +226,25 @@ def test_a_list_of_tags_is_of_texts(content: str, tags: list[str]) -> None:
     assert asked(answer, lambda client, image: client.tags("a/b")) == tags
 
 
+@pytest.mark.parametrize(("most", "pages"), [(3, 3), (50, 2)])
+def test_a_list_of_tags_without_an_end_is_told_and_not_cut(
+    monkeypatch: pytest.MonkeyPatch, most: int, pages: int
+) -> None:
+    monkeypatch.setattr("harness.registries.client._MOST_PAGES", most)
+    told = 0
+
+    def answer(request: Request) -> Answer:
+        nonlocal told
+        told += 1
+        last = told if most == 3 else 1
+        following = {"Link": f'</v2/a/b/tags/list?last={last}>; rel="next"'}
+        return Answer(200, json.dumps({"tags": [f"1.{told}"]}), following)
+
+    error = asked(answer, lambda client, image: client.tags("a/b"))
+    assert f"without an end: {pages} of them on {pages} pages" in error.message
+    assert error.status not in (0, 404)
+
+
 def blob(client: Transfer, image: ImageReference) -> object:
     return client.check("a/b", DIGEST)
 
