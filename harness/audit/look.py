@@ -73,7 +73,7 @@ class Eyes:
         self._token_files = token_files
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, bool], RegistryClient | None] = {}
+        self._clients: dict[tuple[str, str, bool], RegistryClient | None] = {}
         self._no_login: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ class Eyes:
         """One image. Raises SettingsError for an unusable CA or login."""
         if self._nobody_answers_for(image.registry):
             return Seen(state="unavailable", message=f"there is no server for {image.registry}: {self._why_nobody()}")
-        stranger = self._client(image.registry, known=False)
+        stranger = self._client(image, known=False)
         if stranger is None:
             raise SettingsError(f"there is no client for {image.registry}", "use another source")
         try:
@@ -105,7 +105,7 @@ class Eyes:
             first = refusal
         # Some registries say 404 to whoever may not see an image, and a limit is that of this address alone.
         may_help = first.status in (401, 403, 404, 429)
-        known = self._client(image.registry, known=True) if may_help else None
+        known = self._client(image, known=True) if may_help else None
         if known is None:
             why = self._no_login.get(image.registry) if may_help else ""
             told = f"{first.message}; no login was tried, since {why}" if why else first.message
@@ -163,18 +163,21 @@ class Eyes:
             return f"the public registries cannot be reached, and the foundry has images of {there}"
         return f"the mirror map has {there}"
 
-    def _client(self, host: str, *, known: bool) -> RegistryClient | None:
+    def _client(self, image: ImageReference, *, known: bool) -> RegistryClient | None:
         """The anonymous client, or the one that logs in; None without a login."""
+        host = image.registry
+        is_own = known and host not in self._mirrors.mirrors
+        part = logins.namespace(host, self._token_files, image.repository) if is_own else ""
         with self._lock:
-            if (host, known) not in self._clients:
-                self._clients[host, known] = self._connect(host, known=known)
-            return self._clients[host, known]
+            if (host, part, known) not in self._clients:
+                self._clients[host, part, known] = self._connect(host, part, known=known)
+            return self._clients[host, part, known]
 
-    def _connect(self, host: str, *, known: bool) -> RegistryClient | None:
+    def _connect(self, host: str, part: str, *, known: bool) -> RegistryClient | None:
         mirror = self._mirrors.mirrors.get(host)
         login = mirror.credentials if mirror and known else None
         if known and not mirror:
-            login, self._no_login[host] = logins.for_pulls(host, self._token_files)
+            login, self._no_login[host] = logins.for_pulls(host, self._token_files, part)
         if known and login is None:
             return None
         if mirror:

@@ -12,7 +12,7 @@ from harness.bench.pull_images import MIB, PROBE_LAYERS, Pulled, Subject, look, 
 from harness.bench.pull_plan import AT_ONCE, Unit, manifests_needed
 from harness.bench.pull_site import HOSTS, too_few
 from harness.errors import HarnessError
-from harness.images.credentials import from_docker_config
+from harness.images import logins
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.registries import local
@@ -98,7 +98,7 @@ def public_units(made: Contents, rounds: int, *, hosts: Sequence[str] = HOSTS) -
         name = f"{reference.repository.rpartition('/')[2]}:{reference.tag} of upstream"
         unit = Unit(subject=name, host=host, manner="direct", public=True)
         try:
-            with Transfer(None, host, credentials=from_docker_config(host)) as client:
+            with Transfer(None, host, credentials=logins.credentials(host, repository=reference.repository)) as client:
                 refused = too_few(client, reference, manifests_needed([unit], host, rounds))
                 if refused:
                     why[label] = refused
@@ -125,7 +125,7 @@ def _public(client: Transfer, reference: ImageReference) -> Pulled:
 
 def _copied(resources: Resources, image: ImageReference, target: Transfer) -> Pulled:
     mirror = resources.source.mirrors.mirrors.get(image.registry)
-    login = None if mirror else from_docker_config(image.registry)
+    login = None if mirror else logins.credentials(image.registry, repository=image.repository)
     with Transfer(mirror, image.registry, credentials=login) as source:
         client_image = image
         if source.head(image).is_index:

@@ -80,7 +80,9 @@ def _of_registry(settings: Settings, registry: _Registry, heard: Callable[[str],
     host, mirror = registry.host, settings.mirrors.get(registry.host)
     login, failed = None, ""
     try:
-        login = None if mirror else logins.find(host, settings.logins)
+        login = (
+            None if mirror else logins.find(host, settings.logins, registry.image.repository if registry.image else "")
+        )
     except CommandError as helper:
         # As for pulls, which go on without a login.
         failed = f", since {helper.message}"

@@ -138,10 +138,10 @@ def _end(
         mirror = mirror.model_copy(update={"username": given.username, "password": given.password})
     login, why = given, ""
     if login is None and mirror is None and push:
-        login = logins.credentials(image.registry, wanted.logins)
+        login = logins.credentials(image.registry, wanted.logins, image.repository)
     elif login is None and mirror is None:
         # What is public can be read without one.
-        login, why = logins.for_pulls(image.registry, wanted.logins)
+        login, why = logins.for_pulls(image.registry, wanted.logins, image.repository)
     made = Transfer(mirror, image.registry, credentials=login, ca=ca, timeout=_SECONDS, push=push)
     made.no_login = why
     return made

@@ -25,6 +25,9 @@ _HELPER_SECONDS = 20.0
 # Docker Hub's credentials are filed under the address of its first API (docker/cli, config/types and registry/config).
 _HUB_KEY = "https://index.docker.io/v1/"
 
+# What old clients put behind a host (kubernetes/kubernetes, pkg/credentialprovider/keyring.go).
+_VERSIONS = ("v1", "v2")
+
 # What Docker Desktop keeps of a login in a browser, for itself, beside the login (docker/cli, internal/oauth/manager).
 _DESKTOPS = ("/access-token", "/refresh-token")
 
@@ -56,37 +59,72 @@ class Credentials(BaseModel):
         return [word for word in (*plain, *encoded) if word]
 
 
-def from_docker_config(host: str, folder: Path | None = None) -> Credentials | None:
+def from_docker_config(host: str, folder: Path | None = None, *, repository: str = "") -> Credentials | None:
     """The credentials that `docker login` has stored for a registry host; None if there are none.
 
     `folder` holds config.json (default: $DOCKER_CONFIG, else ~/.docker). Credential helpers are asked too; one that is
     not installed knows nothing. Raises SettingsError when the file is broken, CommandError when a helper fails.
     """
     file = (folder or docker_config()) / "config.json"
+    config = read_config(file)
+    return None if config is None else from_config(config, str(file), host, repository)
+
+
+def read_config(file: Path) -> Mapping[str, Any] | None:
+    """The content of a file such as config.json; None where there is none. Raises SettingsError for a broken one."""
     try:
-        config = json.loads(file.read_text())
+        return parse_config(file.read_text(), str(file))
     except FileNotFoundError:
         return None
-    except (ValueError, OSError, RecursionError) as broken:
+    except (OSError, UnicodeDecodeError) as broken:
+        raise SettingsError(f"{file} cannot be read: {type(broken).__name__}", "log in again") from broken
+
+
+def parse_config(text: str, where: str) -> Mapping[str, Any]:
+    """The same of a text; an empty one has no logins, as for docker and podman. Raises SettingsError."""
+    try:
+        config = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as broken:
         # The text is not quoted: it may hold a secret.
-        raise SettingsError(f"{file} cannot be read as JSON: {type(broken).__name__}", "log in again") from broken
+        raise SettingsError(f"{where} cannot be read as JSON: {type(broken).__name__}", "log in again") from broken
     if not isinstance(config, dict):
-        raise SettingsError(f"{file} does not contain a JSON object", "log in again: docker login")
+        raise SettingsError(f"{where} does not contain a JSON object", "log in again: docker login")
+    return config
+
+
+def from_config(config: Mapping[str, Any], where: str, host: str, repository: str = "") -> Credentials | None:
+    """The credentials for a repository of a registry host, or for the host as a whole; None if there are none.
+
+    As podman, crane and kubelet do, the longest key counts that the name begins with, `ghcr.io/acme/team` before
+    `ghcr.io/acme` before `ghcr.io`. Raises SettingsError for a broken entry, CommandError when a helper fails.
+    """
+    entries = {
+        key: it
+        for key, it in _mapping(config, "auths").items()
+        if _host_of(key) == host and isinstance(it, dict) and not key.endswith(_DESKTOPS)
+    }
+    for namespace in namespaces_in(config, host, repository)[:-1]:
+        for key, entry in entries.items():
+            if _namespace_of(key) == namespace and (found := _from_entry(entry, where, key)):
+                return found
     helpers = {_host_of(key): helper for key, helper in _mapping(config, "credHelpers").items()}
     helper = helpers.get(host, config.get("credsStore"))
     if helper:
         found = _ask_helper(str(helper), host)
         if found:
             return found
-    entries = {
-        key: it
-        for key, it in _mapping(config, "auths").items()
-        if _host_of(key) == host and isinstance(it, dict) and not key.endswith(_DESKTOPS)
-    }
     # As docker (cli/config/credentials/file_store.go): the host itself before what merely begins with it, such as
     # `ghcr.io/team`, by which podman keeps the logins of namespaces.
-    key = next((it for it in (_HUB_KEY if host == DOCKER_HUB else host, *entries) if it in entries), None)
-    return None if key is None else _from_entry(entries[key], file, key)
+    hosts = (_HUB_KEY if host == DOCKER_HUB else host, *(it for it in entries if not _namespace_of(it)))
+    chosen = next((it for it in (*hosts, *entries) if it in entries), None)
+    return None if chosen is None else _from_entry(entries[chosen], where, chosen)
+
+
+def namespaces_in(config: Mapping[str, Any], host: str, repository: str) -> list[str]:
+    """The parts of a repository that `auths` has keys for, longest first; the last one is empty, for the host."""
+    keys = [key for key in _mapping(config, "auths") if _host_of(key) == host and not key.endswith(_DESKTOPS)]
+    named = {_namespace_of(it) for it in keys} - {""}
+    return [*sorted((it for it in named if f"{repository}/".startswith(f"{it}/")), key=len, reverse=True), ""]
 
 
 def docker_config_json(credentials: Mapping[str, Credentials]) -> SecretStr:
@@ -112,7 +150,7 @@ def write_secret(file: Path, text: str) -> Path:
     return file
 
 
-def _from_entry(entry: Mapping[str, Any], file: Path, key: str) -> Credentials | None:
+def _from_entry(entry: Mapping[str, Any], where: str, key: str) -> Credentials | None:
     token = SecretStr(str(entry.get("identitytoken") or ""))
     encoded = str(entry.get("auth") or "")
     if encoded:
@@ -123,7 +161,7 @@ def _from_entry(entry: Mapping[str, Any], file: Path, key: str) -> Credentials |
         except (binascii.Error, UnicodeDecodeError):
             colon = ""
         if not colon:
-            raise SettingsError(f"{file}: the auth of {key!r} is not base64 of user:password", "log in again")
+            raise SettingsError(f"{where}: the auth of {key!r} is not base64 of user:password", "log in again")
     else:
         username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if not (password or token.get_secret_value()):
@@ -166,6 +204,12 @@ def _ask_helper(helper: str, host: str) -> Credentials | None:
 
 def _host_of(key: str) -> str:
     return image_host(key.split("://", 1)[-1].split("/", 1)[0])
+
+
+def _namespace_of(key: str) -> str:
+    """What follows the host in a key, `acme/team`; empty where that is the version of an API, `/v1/`."""
+    rest = key.split("://", 1)[-1].partition("/")[2].strip("/")
+    return "" if rest in _VERSIONS else rest
 
 
 def _mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:

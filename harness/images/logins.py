@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from harness.errors import CommandError
 from harness.home import expanded
-from harness.images import login
-from harness.images.credentials import Credentials, from_docker_config
+from harness.images import login, login_stores
+from harness.images.credentials import Credentials
 
 GHCR = "ghcr.io"
 _NO_ROWS: Mapping[str, TokenFile] = MappingProxyType({})
@@ -37,9 +37,10 @@ class Login:
     origin: str
 
 
-def find(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> Login | None:
-    """The login for a registry host: of its row in harness.toml, else what `docker login` or a credential helper has,
-    else for ghcr.io the GITHUB_TOKEN of a workflow; None where there is none.
+def find(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS, repository: str = "") -> Login | None:
+    """The login for a repository of a registry host, or for the host as a whole: of its row in harness.toml, else what
+    DOCKER_AUTH_CONFIG, `docker login`, a credential helper or `podman login` has, else for ghcr.io the GITHUB_TOKEN of
+    a workflow; None where there is none.
 
     Raises SettingsError for a token file that others can read or a broken configuration, CommandError for a helper that
     fails.
@@ -47,26 +48,33 @@ def find(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> Login | None:
     row = rows.get(host)
     if row is not None:
         return Login(credentials=login.from_file(expanded(row.token_file), row.username), origin=str(row.token_file))
-    stored = from_docker_config(host)
+    stored = login_stores.find(host, repository)
     if stored is not None:
-        return Login(credentials=stored, origin="docker login")
+        return Login(credentials=stored[0], origin=stored[1])
     return _of_workflow(host)
 
 
-def credentials(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> Credentials | None:
+def namespace(host: str, rows: Mapping[str, TokenFile], repository: str) -> str:
+    """The part of a repository that has a login of its own (`acme/team`); empty where that of the host counts."""
+    return "" if host in rows else login_stores.namespace(host, repository)
+
+
+def credentials(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS, repository: str = "") -> Credentials | None:
     """The same without its origin."""
-    found = find(host, rows)
+    found = find(host, rows, repository)
     return found.credentials if found else None
 
 
-def for_pulls(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> tuple[Credentials | None, str]:
+def for_pulls(
+    host: str, rows: Mapping[str, TokenFile] = _NO_ROWS, repository: str = ""
+) -> tuple[Credentials | None, str]:
     """The same where a credential helper that fails is one that knows nothing, and why it failed, else empty.
 
     `docker pull` goes on without a login then (docker/cli, cli/command/registry.go, ResolveAuthConfig), and what is
     public needs none: docker-credential-secretservice fails on each server without a desktop.
     """
     try:
-        return credentials(host, rows), ""
+        return credentials(host, rows, repository), ""
     except CommandError as failed:
         return None, failed.message
 

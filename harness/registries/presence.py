@@ -66,7 +66,7 @@ def _of(image: ImageReference, mirror: Mirror | None, rows: Mapping[str, TokenFi
     if first.state == "there" or mirror:
         return first
     try:
-        login = logins.find(image.registry, rows)
+        login = logins.find(image.registry, rows, image.repository)
     except CommandError as failed:
         return replace(first, said=f"{first.said or first.state}; no login was tried, since {failed.message}")
     if login is None:

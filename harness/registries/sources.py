@@ -185,7 +185,7 @@ class Upstream(_Registries):
 
         A token that expired is refused for public images, too (GHCR), which nodes pull without one.
         """
-        client = self.client(image.registry)
+        client = self._own(image)
         if not client.has_login:
             return client
         with self._lock:
@@ -197,6 +197,18 @@ class Upstream(_Registries):
             with self._lock:
                 self._for_image[image.name] = known
         return known
+
+    def _own(self, image: ImageReference) -> Transfer:
+        """The client with the login that this machine has for a part of the registry, or for all of it."""
+        host = image.registry
+        part = "" if host in self.mirrors.mirrors else logins.namespace(host, self._token_files, image.repository)
+        if not part:
+            return self.client(host)
+        with self._lock:
+            name = f"{host}/{part}"
+            if name not in self._clients:
+                self._clients[name] = self._connect_as(host, logins.for_pulls(host, self._token_files, part)[0])
+            return self._clients[name]
 
     def anonymous(self, host: str) -> Transfer:
         """The client for a registry host without a login; of the run's own registries there is only one."""

@@ -329,9 +329,8 @@ class Preparation:
                 crds.bring_own(api, first.chart, cluster.marks, release=first.release.name)
         self._ground.provide(cluster, namespaces)
         if release.relocated:
-            relocate.prepare(
-                cluster, release, self._asked.home.namespace, login=self._resources.login(release.registry)
-            )
+            login = self._resources.login(release.registry, release.repository)
+            relocate.prepare(cluster, release, self._asked.home.namespace, login=login)
         return begin(
             cluster,
             release,

@@ -266,7 +266,7 @@ class Resources:
         rest = [cell for cell in cells if cell.id not in refused]
         return refused | (self.supply.gather(rest) if self.supply is not None else {})
 
-    def login(self, host: str) -> Credentials | None:
+    def login(self, host: str, repository: str = "") -> Credentials | None:
         """What a pull secret says to a registry host: what this machine knows; None when it knows nothing.
 
         The run's own registries let everybody in and take any login. Raises SettingsError for a broken configuration.
@@ -279,12 +279,13 @@ class Resources:
             return (
                 Credentials(username=mirror.username, password=mirror.password) if mirror and mirror.username else None
             )
-        return logins.for_pulls(host, self._asked.settings.logins)[0]
+        return logins.for_pulls(host, self._asked.settings.logins, repository)[0]
 
     def pulls_left(self, image: str) -> PullsLeft | None:
         """What the registry that this run has the image from says of its pull limit; None when it says nothing."""
-        host = ImageReference.parse(image).registry
-        return limits.pulls_left(image, self.source.mirrors.mirrors.get(host), self.login(host))
+        name = ImageReference.parse(image)
+        login = self.login(name.registry, name.repository)
+        return limits.pulls_left(image, self.source.mirrors.mirrors.get(name.registry), login)
 
     def registry_logs(self) -> Mapping[str, str]:
         """Registry host → access log of the run's own registries."""

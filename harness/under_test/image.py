@@ -132,7 +132,7 @@ def _copied(image: GivenImage, reference: str, settings: Settings, say: Callable
 
 def _client(image: ImageReference, settings: Settings) -> Transfer:
     mirror = settings.mirrors.get(image.registry)
-    login, why = (None, "") if mirror else logins.for_pulls(image.registry, settings.logins)
+    login, why = (None, "") if mirror else logins.for_pulls(image.registry, settings.logins, image.repository)
     made = Transfer(mirror, image.registry, credentials=login, timeout=_ASK_SECONDS, attempts=1)
     made.no_login = why
     return made

@@ -31,6 +31,15 @@ def only_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def nobodys_logins() -> Iterator[None]:
+    """Let tests find no login of whoever runs them; those of docker are in a folder that a test names itself."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("DOCKER_AUTH_CONFIG", raising=False)
+        patched.setenv("REGISTRY_AUTH_FILE", "/nonexistent/auth.json")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def idle_host() -> Iterator[None]:
     """Let no test's verdict depend on what else this machine is busy with."""
     with pytest.MonkeyPatch.context() as patches:

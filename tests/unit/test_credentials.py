@@ -53,12 +53,16 @@ def test_no_login_is_no_error(tmp_path: Path) -> None:
     assert from_docker_config("ghcr.io", config(tmp_path, {"auths": {"notghcr.io": auth()}})) is None
 
 
-@pytest.mark.parametrize("content", ['{"auths": {"ghcr.io": {"auth": "c2VjcmV0"', '"text"', "", "[" * 200_000])
+@pytest.mark.parametrize("content", ['{"auths": {"ghcr.io": {"auth": "c2VjcmV0"', '"text"', "[" * 200_000])
 def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
     with pytest.raises(SettingsError, match=r"config\.json") as raised:
         from_docker_config("ghcr.io", config(tmp_path, content))
 
     assert "c2VjcmV0" not in str(raised.value)
+
+
+def test_an_empty_file_has_no_logins(tmp_path: Path) -> None:
+    assert from_docker_config("ghcr.io", config(tmp_path, "\n")) is None
 
 
 @pytest.mark.parametrize("wrong", ["not base64!", base64.b64encode(b"no colon").decode()])

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from registry_fakes import Answer, Request, answering
 
+from harness.audit.look import Eyes
 from harness.errors import UnavailableError, UsageError
 from harness.image_cache.cache import ImageCache
 from harness.image_cache.filling import Filling
@@ -242,6 +243,26 @@ def test_a_helper_that_fails_keeps_nobody_from_what_is_public(tmp_path: Path, mo
             source.resolve(f"{server.address}/acme/private/app:1")
     assert "without a login, since docker-credential-headless could not return" in refused.value.next_step
     assert "Cannot autolaunch D-Bus" in refused.value.next_step
+
+
+def test_each_part_of_a_registry_is_asked_with_its_own_login(tmp_path: Path) -> None:
+    def answer(request: Request) -> Answer:
+        asked = request.path.split("/")[2]
+        if request.authorization != f"Basic {base64.b64encode(f'{asked}:word'.encode()).decode()}":
+            return Answer(401, headers={"WWW-Authenticate": "Basic"})
+        return Answer(200, headers={"Docker-Content-Digest": DIGEST, "Content-Type": media_types.MANIFEST})
+
+    with answering(answer) as server, Upstream() as source, Eyes("upstream", MirrorMap()) as eyes:
+        users = {"": "host", "/acme": "acme", "/acme/team": "acme"}
+        auths = {
+            f"{server.address}{part}": {"auth": base64.b64encode(f"{user}:word".encode()).decode()}
+            for part, user in users.items()
+        }
+        (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+        images = [f"{server.address}/{it}:1" for it in ("host/app", "acme/app", "acme/team/app", "host/app")]
+        assert [source.resolve(it).digest for it in images] == [DIGEST] * 4
+        # What is wrong with an answer is about its content, and no longer about the login.
+        assert not any("401" in eyes.look(ImageReference.parse(it)).message for it in images)
 
 
 def test_a_login_that_expired_keeps_nobody_from_what_is_public(tmp_path: Path) -> None:
