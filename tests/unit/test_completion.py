@@ -6,11 +6,12 @@ from __future__ import annotations
 import pytest
 
 from harness import cli
+from harness.commands import completion
 
 
 @pytest.fixture(scope="module")
 def script() -> str:
-    return cli.completion.script(cli._parser(), "bash")
+    return completion.script(cli._parser(), "bash")
 
 
 @pytest.mark.parametrize(
