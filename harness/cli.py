@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import difflib
 import errno
 import gc
 import io
@@ -90,7 +91,7 @@ def _main(argv: Sequence[str] | None) -> int:
     if command:
         parsed.program = command
     if rest and parsed.command != "run":
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{_meant(parser, words, rest)}")
     logging.basicConfig(
         level=logging.DEBUG if parsed.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -130,6 +131,19 @@ def _main(argv: Sequence[str] | None) -> int:
         else:
             crash.tell(error, sys.argv[1:] if argv is None else argv)
         return 3
+
+
+def _meant(parser: argparse.ArgumentParser, words: Sequence[str], rest: Sequence[str]) -> str:
+    """The option that an unknown one was meant for, in words; empty where nothing is near."""
+    known: list[str] = []
+    chosen: Any = parser
+    for word in words:
+        below = next((it for it in chosen._actions if isinstance(it, argparse._SubParsersAction)), None)
+        chosen = below.choices.get(word, chosen) if below else chosen
+        known += [flag for action in chosen._actions for flag in action.option_strings if flag.startswith("--")]
+    options = (word.partition("=")[0] for word in rest if word.startswith("-"))
+    near = [it for option in options for it in difflib.get_close_matches(f"--{option.lstrip('-')}", known, n=1)]
+    return f"; did you mean {' and '.join(dict.fromkeys(near))}?" if near else ""
 
 
 def _refuse_empty(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,35 @@ def cells(options: run_options.RunOptions, rest: Sequence[str] = ()) -> int:
     return others[pytest.ExitCode(status)] if status in others else int(status)
 
 
+_TO_LIST = ("--dry-run", "--list", "--plan")
+"""What others call it to say what would be done."""
+
+
 def _refuse_misspelt(words: Sequence[str]) -> None:
-    """Raise UsageError for an option that would go to pytest, but is a near miss of one of the harness's."""
+    """Raise UsageError for what would go to pytest, but is a near miss of an option of the harness's, or the name of a
+    path or the id of a cell without its option.
+    """
     flags = [option.flag for option in (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS)]
-    for word in words:
+    for before, word in pairwise(("", *words)):
+        if word in _TO_LIST:
+            raise UsageError(
+                f"unknown option {word}", "`harness matrix` with the same options lists the cells of a run"
+            )
         close = difflib.get_close_matches(word.split("=")[0], flags, n=1, cutoff=0.85) if word.startswith("--") else []
         if close:
             raise UsageError(f"unknown option {word}; did you mean {close[0]}?", "`harness run --help` lists them")
+        # What stands behind an option may be its value, as with pytest's -k.
+        is_value = before.startswith("-") or word.startswith("-") or Path(word).exists()
+        option = "" if is_value else _option_of(word)
+        if option:
+            raise UsageError(f"{word} stands without an option", f"write {option} {word}")
+
+
+def _option_of(word: str) -> str:
+    """The option for the name of a path or the id of a cell; empty for other words."""
+    from harness.matrix import path_names
+
+    parts = word.split("/")
+    if len(parts) == 3 and path_names.parse(parts[1]):
+        return "--cell"
+    return "--path" if path_names.parse(word) else ""

@@ -335,6 +335,11 @@ def _tagged(chosen: list[Cell], tags: Sequence[str]) -> list[Cell]:
     kept = [cell for cell in chosen if exact_ids.has_tags(cell, tags)]
     if chosen and not kept:
         known = sorted({tag for cell in chosen for tag in cell.tags})
+        each = [it.strip() for it in tags[0].split(",")]
+        if len(each) > 1 and {it.removeprefix(NOT) for it in each} <= set(known):
+            raise UsageError(
+                f"{tags[0]!r} is no tag: these are {len(each)} tags", "give the option once for each of them"
+            )
         near = difflib.get_close_matches(tags[0].removeprefix(NOT), known, n=1)
         meant = f"; did you mean {near[0]}?" if near and near[0] != tags[0] else ""
         raise UsageError(

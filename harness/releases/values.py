@@ -235,7 +235,7 @@ def profile(name: str, own: Mapping[str, Sequence[Path]] = MappingProxyType({}))
     shipped, files = _shipped(), _of_profile(name, own)
     if not files:
         known = sorted({*shipped, *own})
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name.lower(), known, n=1)
         raise UsageError(
             f"there is no values profile {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
             f"the profiles are: {', '.join(known)}; yours are in values/ of a folder of catalogue_dirs",

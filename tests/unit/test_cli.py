@@ -151,12 +151,37 @@ def test_collecting_starts_nothing(folder: Path, capsys: pytest.CaptureFixture[s
         (["--values", "none.yaml"], "none.yaml does not exist"),
         (["--config", "none.toml"], "none.toml does not exist"),
         (["--scenarios", "ttl"], "unknown option --scenarios; did you mean --scenario?"),
+        (["--tag", "smoke,full"], "'smoke,full' is no tag: these are 2 tags"),
+        (["--values", "profile:HA"], "no values profile 'HA'; did you mean 'ha'?"),
+        (["--dry-run"], "`harness matrix` with the same options lists the cells"),
+        (["install-2.5.2"], "write --path install-2.5.2"),
+        ([PI], f"write --cell {PI}"),
+        (["--scenario", "ttl", "-k", "install-2.4.0"], "-k install-2.4.0 deselects all of the 1 cells"),
         (["--scenario", "ttl", "-k", "retry"], "-k retry deselects all of the 1 cells"),
     ],
     ids=lambda it: " ".join(it)[:40] if isinstance(it, list) else "",
 )
 def test_wrong_options_end_with_2(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
     assert said in refused(capsys, 2, "run", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["matrix", "--shard", "3"], "--shards"),
+        (["matrix", "--cells", "x"], "--cell"),
+        (["advise", "--form", "2.1.1", "--to", "2.5.2"], "--from"),
+        (["report", "ship", "--environment"], "--environments"),
+        (["bootstrap", "-path=install-2.5.2"], "--path"),
+    ],
+)
+def test_an_option_of_another_command_is_told_what_it_was_meant_for(
+    capsys: pytest.CaptureFixture[str], words: list[str], meant: str
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        cli.main(words)
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.strip().endswith(f"; did you mean {meant}?")
 
 
 @pytest.mark.parametrize("action", ["list", "prune", "record-packages"])
