@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.advice.remarks import End
 from harness.errors import UsageError
 from harness.imports import at_hand
@@ -84,8 +85,9 @@ def _key_in(chart: Chart) -> str:
 
 def chart_values(chart: Chart) -> dict[str, Any] | None:
     """The default values of a chart; None where it has none. Raises UsageError for a file that is not YAML."""
+    text = chart_files.text(chart.path, "values.yaml") or ""
     try:
-        data = yaml.safe_load(check_yaml(chart_files.text(chart.path, "values.yaml") or ""))
+        data = yaml.load(check_yaml(text), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as broken:
         raise UsageError(f"{chart.path}: values.yaml is not valid YAML: {broken}", "give a complete chart") from broken
     return data if isinstance(data, dict) else None

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness import libyaml
 from harness.errors import CatalogueError
 from harness.process import call
 from harness.settings import PROJECT_ROOT
@@ -203,4 +204,4 @@ def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None)
         timeout=60,
     )
     (ctx.folder / f"{sample}.yaml").write_text(done.stdout)
-    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+    return [manifest for manifest in yaml.load_all(done.stdout, Loader=libyaml.Loader) if manifest]

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from harness import libyaml
 from harness.releases import chart_files, crds
 from harness.releases.charts import Chart
 from harness.untrusted import check_yaml
@@ -84,7 +85,8 @@ def _of_values(older: Chart, newer: Chart) -> Iterator[str]:
 
 
 def _values(chart: Chart) -> Mapping[str, Any]:
-    found = yaml.safe_load(check_yaml(chart_files.text(chart.path, "values.yaml") or ""))
+    text = check_yaml(chart_files.text(chart.path, "values.yaml") or "")
+    found = yaml.load(text, Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     return found if isinstance(found, Mapping) else {}
 
 

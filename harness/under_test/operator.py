@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from harness import libyaml
 from harness.errors import UsageError
 from harness.foundry.assemble import read_image
 from harness.foundry.store import Store
@@ -176,7 +177,8 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _release(name: str, chart: Chart, spark: str, identity: str, catalogue: Catalogue) -> Release:
     text = chart_files.text(chart.path, "values.yaml") or ""
-    has_hook = at(yaml.safe_load(check_yaml(text)), "hook.image") is not None
+    values = yaml.load(check_yaml(text), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
+    has_hook = at(values, "hook.image") is not None
     row = Release(
         version=name,
         date="",

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from harness import libyaml
 from harness.advice import ends, steps
 from harness.advice.plan import Deployment, Plan
 from harness.foundry import operator
@@ -81,7 +82,7 @@ def test_helm_renders_what_the_steps_of_kubectl_apply(store: Store, helm_binary:
     values.write_text(VALUES)
     (render,) = [it for it in _commands(store, "kubectl", values) if it.startswith("helm template ")]
     _shell(render, helm_binary, tmp_path)
-    made = [it for it in yaml.safe_load_all((tmp_path / "spark-operator.yaml").read_text()) if it]
+    made = [it for it in yaml.load_all((tmp_path / "spark-operator.yaml").read_text(), Loader=libyaml.Loader) if it]
     assert {"Deployment", "Certificate", "PodMonitor"} <= {it["kind"] for it in made}
     assert "etl" in {it["metadata"].get("namespace") for it in made}
 
@@ -108,7 +109,7 @@ def test_charts_grant_the_rights_up_to_the_release_that_takes_them(
 def _rendered(helm: Path, chart: Path) -> list[dict[str, Any]]:
     argv = [str(helm), "template", "so", str(chart), "--set", "spark.jobNamespaces={etl}"]
     text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-    return [it for it in yaml.safe_load_all(text) if it]
+    return [it for it in yaml.load_all(text, Loader=libyaml.Loader) if it]
 
 
 def test_helm_reads_the_first_document_and_the_last_of_two_keys(
@@ -127,7 +128,7 @@ def test_helm_shows_the_crds_that_the_steps_apply_first(store: Store, helm_binar
     (step,) = [it for it in _commands(store, "helm", tmp_path / "v.yaml") if it.startswith("helm show crds ")]
     show, _, apply = step.partition(" | ")
     assert apply == "kubectl apply --server-side --force-conflicts -f -"
-    shown = [it for it in yaml.safe_load_all(_shell(show, helm_binary, tmp_path)) if it]
+    shown = [it for it in yaml.load_all(_shell(show, helm_binary, tmp_path), Loader=libyaml.Loader) if it]
     assert {it["metadata"]["name"] for it in shown} == set(CATALOGUE.release(NEWEST).crds)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from harness import libyaml
 from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.matrix import catalogue
@@ -47,7 +48,7 @@ def test_the_chart_renders_what_is_said_of_its_values(image: dict[str, Any], sto
         text=True,
         check=True,
     ).stdout
-    objects = [it for it in yaml.safe_load_all(rendered) if it]
+    objects = [it for it in yaml.load_all(rendered, Loader=libyaml.Loader) if it]
     pods = {it["kind"]: it["spec"]["template"]["spec"] for it in objects if it["kind"] in ("Deployment", "Job")}
 
     version = RELEASE.version
