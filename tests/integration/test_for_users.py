@@ -123,7 +123,9 @@ def test_what_is_in_order_passes_and_advice_is_in_the_summary(workspace: Workspa
     assert workspace.run("decide", DOCUMENTS="0", ADVICE="safe").returncode == 0
 
 
-@pytest.mark.parametrize("word", ["$(touch here) `touch here`; touch here", "--help"])
+@pytest.mark.parametrize(
+    "word", ["$(touch here) `touch here`; touch here", pytest.param("--help", marks=pytest.mark.nightly)]
+)
 def test_an_input_is_no_command(workspace: Workspace, word: str) -> None:
     workspace.run("audit documents", AUDITED=word)
     advised = workspace.run("advise", FROM=word, TO="2.5.2")

@@ -92,7 +92,10 @@ def test_documents_are_audited_in_any_folder(
     assert "notes.md:1:" in done.stdout
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "with workers"])
+# With workers, the process that starts them reads the same files as one that runs the cells itself.
+@pytest.mark.parametrize(
+    "workers", [pytest.param((), marks=pytest.mark.nightly), ("-n", "2")], ids=["alone", "with workers"]
+)
 def test_tests_in_the_current_folder_have_no_influence_on_a_run(
     installed: Installation, empty: Path, workers: tuple[str, ...]
 ) -> None:

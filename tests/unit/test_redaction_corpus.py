@@ -321,6 +321,7 @@ def test_a_document_as_deep_or_as_odd_as_it_may_be_is_redacted_all_the_same() ->
         assert "hunter2horse" not in Redactor().text(text)
 
 
+# Those for the night take a second or two; the others, and test_redaction_pace.py, hold the same of other beginnings.
 @pytest.mark.parametrize(
     "text",
     [
@@ -328,7 +329,7 @@ def test_a_document_as_deep_or_as_odd_as_it_may_be_is_redacted_all_the_same() ->
         "login " * 20_000 + "password",
         "value=TOKEN," * 10_000 + " name password",
         "name=TOKEN," * 10_000 + " value password",
-        "://a:" * 20_000 + " password",
+        pytest.param("://a:" * 20_000 + " password", marks=pytest.mark.nightly),
         "password=x a.b/c-d_" * 5_000,
         "-----BEGIN PRIVATE KEY-----\n" * 2_000,
         'password "' * 10_000,
@@ -336,12 +337,12 @@ def test_a_document_as_deep_or_as_odd_as_it_may_be_is_redacted_all_the_same() ->
         "f('password',\n  '" + r"\a" * 500 + "x",
         "echo '" + r"\a" * 500 + " docker login",
         "f('password', '" + r"\a" * 500,
-        '"password=x" ' * 40_000,
+        pytest.param('"password=x" ' * 40_000, marks=pytest.mark.nightly),
         r"\'password=x " * 20_000,
-        r"\"password=x " * 20_000,
+        pytest.param(r"\"password=x " * 20_000, marks=pytest.mark.nightly),
         "</a><a>" + " " * 3_000,
         "x PRIVATE KEY" + "--token" * 10_000,
-        "</a>" + "<property>" * 40_000,
+        pytest.param("</a>" + "<property>" * 40_000, marks=pytest.mark.nightly),
     ],
     ids=[
         *("dots", "login", "value", "name", "address", "pairs", "keys", "quotes"),
