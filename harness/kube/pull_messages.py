@@ -307,8 +307,8 @@ _MIRRORS = re.compile(r"\(Mirrors also failed: .*?\]\): ", re.S)
 """What CRI-O tells of mirrors before it tells what the registry itself answered."""
 _PHRASES = "|".join(re.escape(it) for it in (*(status.phrase for status in HTTPStatus), "Gateway Time-out"))
 _STATUS = re.compile(
-    # "unexpected status from HEAD request to <url>: 520", "status code: 429", "status:429"
-    r"(?:status(?: code)?(?: from registry)?|code|request to <(?:url|blob|storage)>)"
+    # "unexpected status from HEAD request to <url>: 520", "status code: 429", "status:429", "parsing HTTP 429"
+    r"(?:status(?: code)?(?: from registry)?|code|parsing HTTP|request to <(?:url|blob|storage)>)"
     r"\s*[:=]?\s*(?P<told>[1-5]\d\d)\b(?!\s*[mµn]?s\b)"
     # "429 Too Many Requests": with its phrase, and not the number of a port, a tag or bytes
     rf"|(?<![\w./:-])(?P<named>[1-5]\d\d) (?:{_PHRASES})\b"
@@ -325,7 +325,8 @@ def _plain(text: str, image: str) -> str:
     text = _URL.sub(_kind_of_address, text)
     text = re.sub(r"sha(?:256|512):[0-9a-f]+", "<digest>", text)
     text = re.sub(r"\blookup [^\s:]+", "lookup <name>", text)
-    text = _REFERENCE.sub("<image>", text)
+    # containerd leaves out the tag of a name that has a digest, too.
+    text = _REFERENCE.sub("<image>", text).replace("<image>@<digest>", "<image>")
     # Media types are the only quoted words that say anything.
     text = re.sub(r"\"(<\w+>|application/[^\"]*|text/[^\"]*)\"", r"\1", text)
     return re.sub(r"\"[^\"]*\"", "<name>", text)

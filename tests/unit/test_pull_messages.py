@@ -364,6 +364,36 @@ def test_no_status_but_that_of_a_missing_image_is_the_releases_fault(status: int
     assert read.is_releases_fault == (status in (404, 410))
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ('Head "https://x/v2/a/manifests/1": dial tcp 10.0.0.9:443: connect: operation not permitted', "registry-away"),
+        ("open /var/lib/containerd/x: operation not permitted", "node-failing"),
+        ("dial unix /run/containerd/x.sock: connect: permission denied", "node-failing"),
+        ('Head "https://x/v2/a/manifests/1": proxyconnect tcp: tls: first record does not look like a TLS', "proxy"),
+        ("unexpected media type text/plain for sha256:9f01f2a1f7e3d5bb0f95b0c18d4a3e5a: not found", "not-a-registry"),
+        ("unexpected media type application/vnd.acme.image for sha256:9f01f2a1f7e3d5bb: not found", "image-format"),
+        ('error parsing HTTP 429 response body: invalid character: "Too Many Requests (HAP429)"', "registry-busy"),
+        ("error parsing HTTP 503 response body: invalid character '<': \"<html>\"", "registry-failing"),
+        ("failed to unmount target /tmp/containerd-mount1: device or resource busy: unknown", "node-failing"),
+        ("rpc error: code = Unavailable desc = transport is closing", "node-failing"),
+        ("rpc error: code = Unknown desc = server is not initialized yet", "node-failing"),
+        ('failed to authorize: invalid token auth challenge realm: parse "://": missing scheme', "registry-answer"),
+    ],
+)
+def test_who_is_at_fault_is_told_apart_by_what_stands_around_the_same_words(answer: str, kind: str) -> None:
+    image = "docker.io/apache/spark:4.0.4"
+    said = f'Failed to pull image "{image}": failed to pull and unpack image "{image}": {answer}'
+    assert pull_messages.read(said).kind == kind
+
+
+def test_a_name_with_tag_and_digest_is_missing_by_its_digest() -> None:
+    pinned = f"docker.io/apache/spark@sha256:{'9f' * 32}"
+    whole = pinned.replace("@", ":4.0.4@")
+    said = f'Failed to pull image "{whole}": failed to pull and unpack image "{pinned}": {pinned}: not found'
+    assert pull_messages.read(said).kind == "image-missing"
+
+
 def test_what_a_registry_says_of_its_own_disk_is_not_the_nodes() -> None:
     said = 'Failed to pull image "docker.io/a/b:1": 500 Internal Server Error: unknown: no space left on device'
     assert pull_messages.read(said).kind == "registry-failing"
