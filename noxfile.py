@@ -86,12 +86,12 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """Build the documentation into site/, where dead links are errors; `-- serve` shows it while it is written."""
+    """Build the documentation into docs-site/, where dead links are errors; `-- serve` shows it while it is written."""
     _install(session, "docs")
     if session.posargs:
         session.run("mkdocs", *session.posargs, env=_MKDOCS)
     else:
-        _build_docs(session, Path("site"))
+        _build_docs(session, Path("docs-site"))
 
 
 @nox.session(default=False)

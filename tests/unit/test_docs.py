@@ -183,6 +183,13 @@ def test_every_page_is_in_the_navigation_of_the_site() -> None:
     assert sorted(navigation) == sorted(page.relative_to(_DOCS).as_posix() for page in _DOCS.rglob("*.md"))
 
 
+def test_building_the_site_does_not_empty_the_folder_of_a_snapshot() -> None:
+    snapshot = cli._parser().parse_args(["snapshot"]).output
+    (built,) = re.findall(r"^site_dir: (\S+)$", (PROJECT_ROOT / "mkdocs.yml").read_text(), re.M)
+    assert f'Path("{built}")' in (PROJECT_ROOT / "noxfile.py").read_text()
+    assert Path(built) != snapshot
+
+
 def _anchors(document: Path) -> set[str]:
     """Anchors as GitHub makes them: lower case, no punctuation, hyphens for blanks."""
     titles = re.findall(r"^#+ (.+)$", _prose(document.read_text()), re.M)
