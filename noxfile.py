@@ -103,7 +103,7 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure: `-- smoke` (against work by hand), `-- matrix` (cells one by one), `-- pull`, `-- copy`, `-- audit`."""
+    """Measure: `-- smoke` (against work by hand), `-- matrix` (cells one by one), and more; `-- --help` lists all."""
     _install(session, "run")
     session.run("python", "-m", "harness.bench", *session.posargs, **_GRACE)
 

@@ -41,7 +41,7 @@ from harness.errors import HarnessError
 from harness.redaction import terminal
 
 _EPILOG = """\
-exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong options or settings;
+exit status of run: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong options or settings;
 3 the host, an input or the harness failed. docs/glossary.md explains the words, docs/ the rest.
 """
 

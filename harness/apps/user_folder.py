@@ -205,7 +205,7 @@ def _require_application(document: object, where: str) -> None:
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if name is not None and not isinstance(name, str):
         raise UsageError(
-            f"{where}: metadata.name of this {kind} is {json.dumps(name, default=str)}, which is no text", _QUOTE
+            f"{where}: metadata.name of this {kind} is {json.dumps(name, default=str)}, which is not text", _QUOTE
         )
     if not name:
         raise UsageError(

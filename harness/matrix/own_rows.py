@@ -108,7 +108,7 @@ def _known(path: Path) -> str:
         return path.stem
     close = difflib.get_close_matches(path.stem, TABLES, n=1)
     raise CatalogueError(
-        f"{path} is no catalogue" + (f"; did you mean {close[0]}.toml?" if close else ""),
+        f"{path} is not a catalogue" + (f"; did you mean {close[0]}.toml?" if close else ""),
         f"a catalogue folder can have {', '.join(f'{stem}.toml' for stem in TABLES)} and {VALUES}/*.yaml",
     )
 

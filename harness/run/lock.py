@@ -256,7 +256,7 @@ def parse(text: str, *, where: str) -> Lock:
     except ValueError as broken:
         raise UsageError(f"{where} is not a lock: {broken}", "give the lock.json of a cell's evidence") from broken
     if not isinstance(data, dict) or "cell" not in data or "seed" not in data:
-        raise UsageError(f"{where} is JSON, but no lock", "give the lock.json of a cell's evidence")
+        raise UsageError(f"{where} is JSON, but not a lock", "give the lock.json of a cell's evidence")
     if data.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(
             f"{where} is a lock of the form {data.get('schema_version')}; this harness reads {SCHEMA_VERSION}",

@@ -71,8 +71,8 @@ def test_a_digest_or_the_beginning_of_one(word: str, found: str) -> None:
     ("text", "said"),
     [
         ("{", "is not a lock"),
-        ("[]", "JSON, but no lock"),
-        ('{"run_id": "x", "cells": []}', "JSON, but no lock"),
+        ("[]", "JSON, but not a lock"),
+        ('{"run_id": "x", "cells": []}', "JSON, but not a lock"),
         ('{"cell": "a/b/c", "seed": 1, "schema_version": 2}', "of the form 2; this harness reads 1"),
         ('{"cell": "a/b/c", "seed": 1, "schema_version": 1}', "harness_version: Field required"),
     ],

@@ -124,8 +124,8 @@ def test_what_an_application_needs_is_no_label_and_may_have_a_long_name(tmp_path
         (PI.replace("v1beta2", "v1beta1"), r"has the apiVersion sparkoperator.k8s.io/v1beta1"),
         (PI.replace("  name: etl\n", "  generateName: etl-\n"), r"has no metadata.name"),
         (PI.replace("name: etl", "name: My_App"), r"'My_App' cannot be the name"),
-        (PI.replace("name: etl", "name: off"), r"metadata.name of this SparkApplication is false, which is no text"),
-        (PI.replace("name: etl", "name: 2024"), r"metadata.name of this SparkApplication is 2024, which is no text"),
+        (PI.replace("name: etl", "name: off"), r"metadata.name of this SparkApplication is false, which is not text"),
+        (PI.replace("name: etl", "name: 2024"), r"metadata.name of this SparkApplication is 2024, which is not text"),
         (f"{PI}---\n" + CONFIG_MAP.replace('{a: "1"}', "[a]"), r"ConfigMap settings.data is not a mapping"),
         (
             f"{PI}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: text\n",

@@ -61,4 +61,4 @@ def _no_pod(course: Course, objects: Objects, events: list[Event]) -> Finding:
     told = {event.about for event in events if event.about.startswith("Pod/")}
     if seen or told:
         return failed("no-driver-pod", f"there were pods: {', '.join(sorted(seen | told))}")
-    return passed("no-driver-pod", "no pod was seen, and no event tells of one", events=len(events))
+    return passed("no-driver-pod", "no pod was seen, and no event mentions one", events=len(events))
