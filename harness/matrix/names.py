@@ -13,6 +13,7 @@ from harness.wording import counted
 
 _GLOB = frozenset("*?[")
 _MOST_LISTED = 30
+_FEW, _SHORT = 6, 2
 
 NOT = "!"
 """Prefix of a name or glob to exclude."""
@@ -32,9 +33,22 @@ def unknown(what: str, name: str, known: Iterable[str], several: str = "") -> Us
             f"there is no {what} named {name!r}: these are {counted(len(parts), what, several)}",
             "give the option once for each of them",
         )
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    close = _meant(name, names)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
     return UsageError(f"there is no {what} named {name!r}{meant}", f"the {several or f'{what}s'} are: {_listed(names)}")
+
+
+def _meant(name: str, known: Sequence[str]) -> list[str]:
+    """At most three names that this may have been meant for: those that it begins, else near ones, else those that it
+    is a part of.
+    """
+    plain = name.lower().replace("_", "-")
+    begun = [it for it in known if it.startswith((f"{plain}.", f"{plain}-"))]
+    if 0 < len(begun) <= _FEW:
+        return begun[:-4:-1]
+    near = difflib.get_close_matches(plain, known, n=3, cutoff=0.6)
+    part = plain.rstrip("s")
+    return near or [it for it in known if len(part) > _SHORT and part in it][:3]
 
 
 def covers(patterns: Sequence[str], name: str) -> bool:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -104,9 +105,21 @@ def find(name: str, rows: Sequence[Environment], properties: Properties) -> Envi
     if name in known or base not in known:
         found = known.get(name)
         if found is None:
-            raise unknown("environment", name, known)
+            raise _with_property(name, known, properties) or unknown("environment", name, known)
         return found
     return properties.of(known[base], chosen)
+
+
+def _with_property(name: str, known: Iterable[str], properties: Properties) -> UsageError | None:
+    """What to say of an environment with a property that there is not; None where that is not what is wrong."""
+    base = next((it for it in sorted(known, key=len, reverse=True) if name.startswith((f"{it}-", f"{it}+"))), "")
+    rows = [it.name for it in properties.rows]
+    rest = name[len(base) + 1 :]
+    near = [it for it in rows if rest.startswith(it)] or difflib.get_close_matches(rest, rows, n=1)
+    if not base or not near:
+        return None
+    message = f"there is no environment named {name!r}; did you mean {base}-{near[0]}?"
+    return UsageError(message, f"the properties are: {', '.join(rows)}")
 
 
 def names_for(patterns: Iterable[str], rows: Sequence[Environment], properties: Properties) -> list[str]:

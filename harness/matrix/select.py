@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import exact as exact_ids
-from harness.matrix import expand, sparks
+from harness.matrix import expand, path_names, sparks
 from harness.matrix.catalogue import Catalogue, Choice
 from harness.matrix.imported import NOTHING, Imported, why_not_offered
 from harness.matrix.model import Cell, Scenario
@@ -83,6 +83,7 @@ def choose(
                 "its rows are in clusters/matrix.toml; with `foundry = true` an environment is one of theirs again",
             )
     else:
+        _require_kinds(catalogue, selection, scenarios)
         choice = _complete(catalogue, selection, scenarios)
         found = _product(catalogue, choice, scenarios)
         _require_use(catalogue, selection, choice, found, scenarios)
@@ -299,6 +300,21 @@ def _untagged(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scen
     )
 
 
+def _require_kinds(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> None:
+    """Raise UsageError for a name that is none for its option, but one for another."""
+    environments = {it.name for it in catalogue.environments}
+    kinds: Mapping[str, tuple[str, tuple[str, ...], Callable[[str], object]]] = {
+        "--env": ("an environment", selection.environments, environments.__contains__),
+        "--path": ("a path", selection.paths, path_names.parse),
+        "--scenario": ("a scenario", selection.scenarios, scenarios.__contains__),
+    }
+    for option, (_, names, is_one) in kinds.items():
+        for name in (it for it in names if not is_glob(it) and not is_one(it)):
+            for other, (what, _, is_other) in kinds.items():
+                if other != option and is_other(name):
+                    raise UsageError(f"{option} {name}: this is {what}", f"write {other} {name}")
+
+
 def _require_use(
     catalogue: Catalogue,
     selection: Selection,
@@ -354,14 +370,14 @@ def _sorted(catalogue: Catalogue, chosen: Iterable[Cell], scenarios: Mapping[str
     properties = [it.name for it in catalogue.properties.rows]
     cells = {cell.id: cell for cell in chosen}
     # Paths without a row stand behind those with one.
-    path_names = list(dict.fromkeys((*expand.paths(catalogue), *sorted(cell.path.name for cell in cells.values()))))
+    paths = list(dict.fromkeys((*expand.paths(catalogue), *sorted(cell.path.name for cell in cells.values()))))
     names = list(scenarios)
     return sorted(
         cells.values(),
         key=lambda cell: (
             environments.index(cell.environment.base),
             [properties.index(it) for it in cell.environment.properties],
-            path_names.index(cell.path.name),
+            paths.index(cell.path.name),
             names.index(cell.scenario.base),
             sparks.order(cell.scenario),
         ),

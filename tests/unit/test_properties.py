@@ -73,6 +73,8 @@ def test_what_only_the_foundrys_node_has_leaves_no_public_one() -> None:
         ("kind-1.33-3n", "there is no environment named 'kind-1.33-3n'"),
         ("kind-1.34-3m", "there is no environment named 'kind-1.34-3m'; did you mean kind-1.34"),
         ("k3d-1.34-one-cpu", "one-cpu is for kind, not for k3d"),
+        ("kind-1.34-3nodes", "did you mean kind-1.34-3n?"),
+        ("kind-1.34+uids", "did you mean kind-1.34-uids?"),
         ("kind-1.34-line-2.3-line-2.4", "two of its properties set containerd"),
         ("kind-1.34-young", "young needs Kubernetes 1.35"),
         ("kind-1.34-3n-3n", "there is no environment"),

@@ -182,6 +182,11 @@ def test_a_cell_is_exact() -> None:
             r"did you mean kind-1\.34/install-2\.5\.2/spark-pi\?",
             "write kind-1.34/install-2.5.2/spark-pi",
         ),
+        ({"environments": ("spark-pi",)}, "--env spark-pi: this is a scenario", "write --scenario spark-pi"),
+        ({"paths": ("kind-1.34",)}, "--path kind-1.34: this is an environment", "write --env kind-1.34"),
+        ({"scenarios": ("install-2.5.2",)}, "this is a path", "write --path install-2.5.2"),
+        ({"scenarios": ("sched",)}, "did you mean scheduled", "spark-pi"),
+        ({"scenarios": ("Spark_Pi",)}, "did you mean spark-pi", "scheduled"),
         ({"tags": ("smok",)}, r"has the tag smok; did you mean smoke\?", "their tags are"),
         ({"cells": ("kind-1.34/install-2.5.2/*",)}, "exact and does not accept globs", "--scenario"),
         (
