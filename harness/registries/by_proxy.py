@@ -21,7 +21,7 @@ def is_direct(host: str, port: int | None = None) -> bool:
     other programs in Go (golang.org/x/net/http/httpproxy). httpx and urllib know none of these. A name is not looked up
     for that.
     """
-    if not host or is_loopback(host) or urllib.request.proxy_bypass(host) or _is_named(host, port):
+    if not host or is_loopback(host) or _is_named(host.lower(), port):
         return True
     try:
         address = ipaddress.ip_address(host.strip("[]"))
@@ -67,6 +67,8 @@ def _is_usable(proxy: str) -> bool:
 
 def _is_named(host: str, port: int | None) -> bool:
     for it in _exceptions():
+        if it == "*":
+            return True
         name, _, number = it.rpartition(":") if it.count(":") == 1 or "]:" in it else (it, "", "")
         if number not in ("", str(port)):
             continue

@@ -30,8 +30,9 @@ from harness.waiting import pause
 
 _ACCEPT = {"Accept": ", ".join((*media_types.INDEXES, *media_types.MANIFESTS))}
 _LONGEST_PAUSE = 10.0
-# A parameter of a challenge, else the scheme that those behind it are of (RFC 9110, 11.6.1).
-_CHALLENGE_PART = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))|([A-Za-z]+)')
+# A parameter of a challenge, else the scheme that those behind it are of (RFC 9110, 11.2, with the blanks around "=" of
+# 5.6.3, and 11.6.1).
+_CHALLENGE_PART = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))|([A-Za-z][\w-]*)')
 
 
 class Connection:
@@ -69,7 +70,7 @@ class Connection:
         self._lock = threading.Lock()
         self._authorizations: dict[str, str] = {}
         # A proxy of the environment has no say about addresses of this machine, and of NO_PROXY's ranges.
-        proxied = not is_direct_for(self.root)
+        proxied = not self._is_direct()
         if proxied and (proxy := unusable()):
             raise RegistryError(
                 f"{self.server} cannot be asked while the environment has the proxy {proxy}",
@@ -90,6 +91,14 @@ class Connection:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def _is_direct(self) -> bool:
+        try:
+            return is_direct_for(self.root)
+        except ValueError as broken:
+            raise RegistryError(
+                f"{self.server} cannot be asked, since that is no address: {broken}", "correct the port behind the host"
+            ) from broken
 
     @property
     def has_login(self) -> bool:
@@ -199,10 +208,15 @@ class Connection:
         Also for a challenge by another server, to which the registry has redirected: it has no say about the login.
         """
         challenges = _challenges(refusal) if self._is_own(str(refusal.url)) else {}
-        if "bearer" not in challenges:
-            known = self._credentials if "basic" in challenges else None
-            return known.basic().get_secret_value() if known and known.has_password else ""
-        asked = challenges["bearer"]
+        asked = challenges.get("bearer", {})
+        if not asked.get("realm"):
+            if "bearer" not in challenges or "basic" in challenges:
+                known = self._credentials if "basic" in challenges else None
+                return known.basic().get_secret_value() if known and known.has_password else ""
+            raise RegistryError(
+                f"{self.server} wants a token and does not say where to get it: its challenge has no realm",
+                pull_messages.next_step(pull_messages.REGISTRY_ANSWER, self.host),
+            )
         realm = self.led_to(self.root, asked.get("realm", ""))
         scope = self._scope_asked(asked.get("scope", ""), scope)
         query = {key: value for key, value in {"service": asked.get("service", ""), "scope": scope}.items() if value}
@@ -295,7 +309,7 @@ def _challenges(refusal: httpx.Response) -> dict[str, dict[str, str]]:
             if scheme:
                 asked = found.setdefault(scheme.lower(), {})
             else:
-                asked[key.lower()] = quoted or bare
+                asked[key.lower()] = re.sub(r"\\(.)", r"\1", quoted) or bare
     return found
 
 

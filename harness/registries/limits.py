@@ -13,9 +13,9 @@ from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
 from harness.registries.client import RegistryClient
 
-_HEADER = re.compile(r"(\d+)(?:;w=(\d+))?")
-# Docker Hub's own default (https://docs.docker.com/docker-hub/usage/pulls); the header tells another one.
-_WINDOW = 21600
+# Without its window it is another limit: GitLab's registry tells so of requests a minute
+# (https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits).
+_HEADER = re.compile(r"(\d{1,9})(?:,.*)?\s*;\s*w=(\d{1,9})")
 
 
 def pulls_left(
@@ -41,7 +41,8 @@ def pulls_left_of(client: RegistryClient, image: ImageReference) -> PullsLeft | 
 
 def pulls_left_in(headers: Mapping[str, str]) -> PullsLeft | None:
     """The same in the headers of an answer about a manifest."""
-    limit, remaining = (_HEADER.match(headers.get(f"ratelimit-{it}", "")) for it in ("limit", "remaining"))
-    if not limit or not remaining:
+    limit, remaining = _HEADER.match(headers.get("ratelimit-limit", "")), headers.get("ratelimit-remaining", "")
+    left = re.match(r"\d{1,9}(?!\d)", remaining)
+    if not limit or not left:
         return None
-    return PullsLeft(limit=int(limit[1]), remaining=int(remaining[1]), window=int(limit[2] or _WINDOW))
+    return PullsLeft(limit=int(limit[1]), remaining=int(left[0]), window=int(limit[2]))

@@ -145,6 +145,9 @@ def test_a_range_of_addresses_needs_no_proxy_as_for_programs_in_go(monkeypatch: 
     [
         ("*.example.com", True),
         (".example.com", True),
+        ("*", True),
+        (".registry.example.com", False),
+        ("Registry.Example.com", True),
         ("registry.example.com:5000", True),
         ("registry.example.com:443", False),
         ("*.registry.example.com", False),

@@ -14,11 +14,13 @@ from pydantic import SecretStr
 from registry_fakes import Answer, Request, answering
 
 from harness.errors import RegistryError, SettingsError
+from harness.images import media_types
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
 from harness.registries.connection import _challenges
+from harness.registries.limits import pulls_left_in
 
 DIGEST = "sha256:" + "ab" * 32
 FOUND = Answer(
@@ -284,6 +286,63 @@ def test_challenges_may_have_headers_of_their_own() -> None:
         "bearer": {"realm": "https://a.example/token"},
         "basic": {"realm": "b"},
     }
+
+
+@pytest.mark.parametrize(
+    ("header", "realm"),
+    [
+        ('Bearer realm = "https://a.example/t" , service = "s"', "https://a.example/t"),
+        ('Negotiate oXcwdaADCgEB==, bearer REALM=https://a.example/t,service="a, b"', "https://a.example/t"),
+        ('Bearer service="the \\"best\\", realm=none",realm="https://a.example/t"', "https://a.example/t"),
+        ('X-Token realm="b", Bearer realm="https://a.example/t"', "https://a.example/t"),
+        ('Bearer service="s"', ""),
+    ],
+)
+def test_challenges_are_read_as_the_standard_writes_them(header: str, realm: str) -> None:
+    asked = _challenges(httpx.Response(401, headers={"WWW-Authenticate": header}))
+    assert asked["bearer"].get("realm", "") == realm
+
+
+def test_a_challenge_that_names_no_token_server_is_told_and_basic_is_taken_where_it_is_offered() -> None:
+    login = Credentials(username="me", password=SecretStr("word"))
+
+    def refusing(challenge: str) -> Callable[[Request], Answer]:
+        def answer(request: Request) -> Answer:
+            if request.authorization.startswith("Basic "):
+                return Answer(200, headers={"Docker-Content-Digest": DIGEST, "Content-Type": media_types.MANIFEST})
+            return Answer(401, headers={"WWW-Authenticate": challenge})
+
+        return answer
+
+    with answering(refusing('Bearer service="s"')) as server, RegistryClient(None, server.address) as client:
+        with pytest.raises(RegistryError, match="does not say where to get it"):
+            client.head(image(server.address))
+        assert len(server.requests) == 1
+    both = refusing('Bearer service="s", Basic realm="r"')
+    with answering(both) as server, RegistryClient(None, server.address, credentials=login) as client:
+        assert client.head(image(server.address)).digest == DIGEST
+
+
+def test_a_port_that_is_none_is_told() -> None:
+    with pytest.raises(RegistryError, match=r"registry\.example\.com:99999 cannot be asked, since that is no address"):
+        RegistryClient(None, "registry.example.com:99999")
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "told"),
+    [
+        ("100;w=21600", "93;w=21600", "93 of 100 pulls left, window 6 h"),
+        ("100; w=3600", "0 ; w=3600", "0 of 100 pulls left, window 1 h"),
+        ("200, 200;w=60", "7", "7 of 200 pulls left, window 60 s"),
+        ("600", "599", None),
+        ("100;w=21600", "", None),
+        ("9" * 5000 + ";w=60", "1;w=60", None),
+        ("none", "none", None),
+    ],
+)
+def test_only_a_limit_with_its_window_is_one_of_pulls(limit: str, remaining: str, told: str | None) -> None:
+    left = pulls_left_in({"ratelimit-limit": limit, "ratelimit-remaining": remaining})
+    assert (str(left) if left else None) == told
 
 
 def test_a_server_to_which_the_registry_redirects_has_no_say_about_the_login() -> None:
