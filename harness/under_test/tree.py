@@ -79,11 +79,18 @@ def read(folder: Path) -> Tree:
     version = _spark(folder)
     git, says = _git(folder)
     files = _files(folder, by_git=git is not None)
-    _require_whole(folder, files)
+    try:
+        _require_whole(folder, files)
+        sha256 = sha256_of(folder, files)
+    except OSError as closed:
+        raise UsageError(
+            f"--operator {folder}: {closed.filename} cannot be read: {closed.strerror}",
+            "make it readable, or remove it",
+        ) from closed
     return Tree(
         folder=folder.resolve(),
         files=files,
-        sha256=sha256_of(folder, files),
+        sha256=sha256,
         spark=version,
         git=git,
         git_says=says,
@@ -204,7 +211,10 @@ def _walk(folder: Path) -> Iterator[str]:
     for above, folders, files in os.walk(folder):
         folders[:] = [it for it in folders if it not in _LEFT_OUT]
         for name in (*files, *(it for it in folders if (Path(above) / it).is_symlink())):
-            yield (Path(above) / name).relative_to(folder).as_posix()
+            file = Path(above) / name
+            # Sockets and pipes are part of nothing that is built.
+            if file.is_symlink() or file.is_file():
+                yield file.relative_to(folder).as_posix()
 
 
 def _git(folder: Path) -> tuple[GitState | None, str]:

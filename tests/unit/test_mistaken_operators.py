@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -87,6 +88,21 @@ def test_a_repository_in_the_checkout_is_none_of_its_files(checkout: Path) -> No
 def test_a_link_to_a_folder_is_kept_without_git(checkout: Path) -> None:
     (checkout / "api").symlink_to("cmd")
     assert "api" in tree.read(checkout).files
+
+
+def test_pipes_are_no_part_of_it_and_what_cannot_be_read_is_told(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(checkout / "debug.pipe")
+    assert "debug.pipe" not in tree.read(checkout).files
+
+    def closed(*_: object) -> str:
+        raise PermissionError(13, "Permission denied", "secret.go")
+
+    # Root, which runs these tests in CI, may read everything.
+    monkeypatch.setattr(tree, "sha256_of", closed)
+    with pytest.raises(UsageError, match=r"secret\.go cannot be read: Permission denied"):
+        tree.read(checkout)
 
 
 def test_modules_in_the_checkout_are_those_it_is_built_from(checkout: Path) -> None:
