@@ -99,6 +99,9 @@ def advise(basis: Basis, origin: End, target: End, looked: Looked, plan: Plan | 
 
 def _of_tool(basis: Basis, origin: End, target: End, made: Deployment) -> Iterator[Sentence]:
     """What becomes of CRDs with the tool's settings as they are, and of the upgrade then."""
+    if made.owner_kind == "Kustomization":
+        # Flux applies it as it is, CRDs and all, by the server.
+        return
     row = crd_modes.of_tool(crd_modes.read(), made.tool, made.settings)
     if row is None or row.tool == "helm":
         return

@@ -16,6 +16,8 @@ _TOO_LONG = "https://github.com/kubeflow/spark-operator/issues/2151"
 _FLUX = "https://fluxcd.io/flux/components/helm/helmreleases/#upgrade-configuration"
 _BRING_CRDS = frozenset({"ServerSideApply=true", "Replace=true"})
 _SET = "ApplicationSet"
+_APPLIED = "Kustomization"
+"""What Flux applies without Helm."""
 _ARGO_CD = "argocd"
 """The namespace that Argo CD is usually in."""
 FLUX_SOURCES = {
@@ -70,6 +72,9 @@ def _of_git(plan: Plan, patch: str, at: str) -> Iterator[Sentence]:
 
 def with_flux(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
+    if it.owner_kind == _APPLIED:
+        yield from _of_manifests(plan)
+        return
     where = f"-n {it.owner_home or 'flux-system'}"
     patch = {"spec": {"upgrade": {"crds": "CreateReplace"}}}
     if "upgrade.crds: CreateReplace" not in it.settings:
@@ -88,6 +93,15 @@ def with_flux(plan: Plan) -> Iterator[Sentence]:
         text = f"in Git, without spec.suspend, or: flux{plan.kube} resume helmrelease {it.owner} --namespace {space}"
         yield sentence(text, plan)
     yield sentence(f"flux{plan.kube} reconcile helmrelease {it.owner} --namespace {space} --with-source", plan)
+
+
+def _of_manifests(plan: Plan) -> Iterator[Sentence]:
+    """The new version of manifests that Flux applies as they are in Git, by the server (fluxcd.io, Kustomization)."""
+    it = plan.deployment
+    at = it.source or "the path of the Kustomization"
+    yield sentence(f"in Git, at {at}: the manifests of {plan.target.version}, its CRDs among them", plan)
+    space = it.owner_home or "flux-system"
+    yield sentence(f"flux{plan.kube} reconcile kustomization {it.owner} --namespace {space} --with-source", plan)
 
 
 def _of_source(plan: Plan) -> Iterator[Sentence]:

@@ -184,7 +184,11 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
 def brought_by(made: Deployment, installer: Installer) -> Deployment:
     """The same with what the object of a GitOps tool says."""
     of_flux = installer.tool == "flux" and installer.source.startswith(tuple(FLUX_SOURCES)) and not installer.at
-    of_source = of_flux or (installer.tool == "argocd" and _AT_GIT.match(installer.source) is not None)
+    of_source = (
+        of_flux
+        or installer.kind == "Kustomization"
+        or (installer.tool == "argocd" and _AT_GIT.match(installer.source) is not None)
+    )
     # What is filled in elsewhere would be something else in a shell.
     return replace(
         made,

@@ -162,6 +162,15 @@ def test_a_chart_in_ones_own_git_is_changed_there() -> None:
     assert not any("targetRevision" in it for it in found)
 
 
+def test_manifests_that_flux_applies_are_changed_in_git() -> None:
+    installer = Installer(tool="flux", kind="Kustomization", name="all", namespace="infra", source="./clusters/prod")
+    made = site.brought_by(Deployment(tool="flux", context="prod"), installer)
+    found = [it.text for it in steps_of(Plan(deployment=made, target=TARGET, crds="apply"))]
+    assert "in Git, at ./clusters/prod: the manifests of 2.5.2, its CRDs among them" in found
+    assert "flux --context prod reconcile kustomization all --namespace infra --with-source" in found
+    assert not any("helmrelease" in it for it in found)
+
+
 def test_values_that_are_filled_in_elsewhere_are_told_as_unread(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
