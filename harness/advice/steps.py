@@ -127,7 +127,7 @@ def _with_terraform(plan: Plan) -> Iterator[Sentence]:
     where = f"in {it.file}, {it.resource}" if it.file else f"in {it.resource or 'the helm_release'}"
     yield from version(plan, f"{where}: version = {number}")
     yield sentence(
-        f"{where}: reset_values = true, without which Helm takes the values of before where none are left", plan
+        f"{where}: reset_values = true, without which Helm takes the previous values where none are left", plan
     )
     yield sentence("terraform plan -out spark-operator.tfplan && terraform apply spark-operator.tfplan", plan)
 
@@ -181,7 +181,7 @@ def _after(plan: Plan) -> Iterator[Sentence]:
     if it.tool == "kubectl":
         yield _note(f"what kubectl does without --namespace is in {it.home} now, until the context has another again")
         yield _note(
-            "kubectl deletes nothing: delete what only the manifests of before have, which kubectl get with the label "
+            "kubectl deletes nothing: delete what only the previous manifests have, which kubectl get with the label "
             f"app.kubernetes.io/instance={it.name} still shows"
         )
     if it.tool == "kubectl" and it.applied:

@@ -59,6 +59,6 @@ def of_kept_values(setting: str, origin: End, target: End, upgrades: Upgrades) -
     where = breaks[0].link if breaks else _REUSE
     yield Remark(
         sentence=Sentence(text=f"{setting} is Helm's --reuse-values: {why}", origin="from the catalogue", where=where),
-        step=f"switch {setting} off; what is needed of the values of before belongs into yours",
+        step=f"switch {setting} off; add to your values what you still need of the previous ones",
         stops=bool(breaks),
     )

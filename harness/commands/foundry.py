@@ -29,15 +29,23 @@ def declare(commands: Any, command: run_options.Command) -> None:
     parser = command(
         commands, "foundry", _foundry, "list, build, describe or prune the artefacts built from package registries"
     )
-    parser.add_argument("action", choices=("list", "build", "index", "prune", *_PAPERS, *_ADDITIONS))
+    parser.add_argument(
+        "action",
+        metavar="ACTION",
+        choices=("list", "build", "index", "prune", *_PAPERS, *_ADDITIONS),
+        help="list: what is stored, missing or stale, with sizes; build: artefacts, with what they need; index: images "
+        "for amd64 and arm64, as an archive to import; prune: remove what is stale; sbom: a bill of materials; "
+        "provenance: what was built from what; record-packages: write the Debian packages of the base systems to "
+        "clusters/nodes/packages.toml; outdated: modules of Go programs that have newer versions; add-kubernetes, "
+        "add-release: teach the foundry another version",
+    )
     parser.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="with build: the artefacts to build (none: list the names); with index: images to build for amd64 and "
-        "arm64, such as operator-2.5.2; with sbom and provenance: an artefact as "
-        "`list` names it, kind and name (sbom alone: all of them); with outdated: Go tool modules (none: all that are "
-        "stored); with add-kubernetes and add-release: a version",
+        help="with build: artefacts (none: list the names); with index: images, such as operator-2.5.2; with sbom and "
+        "provenance: kind and name of an artefact as `list` shows it (sbom without one: all of them); with outdated: "
+        "Go tool modules (none: all that are stored); with add-kubernetes and add-release: a version",
     )
     run_options.declare(parser.add_argument, run_options.CONFIG)
 

@@ -45,4 +45,4 @@ def require_outcomes(source: TomlSource, rows: Sequence[Outcomes]) -> None:
     for number, row in enumerate(rows):
         names = [name for name, _ in row.outcomes]
         if not names or len(names) != len(set(names)):
-            raise source.error("result", number, "passed", "each scenario belongs into one of passed, known and broken")
+            raise source.error("result", number, "passed", "each scenario belongs in one of passed, known and broken")

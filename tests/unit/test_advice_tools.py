@@ -131,7 +131,7 @@ def test_a_setting_that_keeps_the_values_of_before_is_named(
     told, values = advised(tmp_path / name, capsys, text)
     off = [it for it in told if it.startswith("switch ")]
     assert off == (
-        [f"switch {setting} off; what is needed of the values of before belongs into yours"] if setting else []
+        [f"switch {setting} off; add to your values what you still need of the previous ones"] if setting else []
     )
     said = [it for it in values if "--reuse-values" in it]
     assert [it.startswith(f"{setting} is Helm's --reuse-values: ") for it in said] == ([True] if setting else [])
@@ -309,5 +309,5 @@ def test_an_application_in_another_namespace_is_called_with_it(home: str, name: 
 def test_what_kubectl_leaves_behind_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["advise", "--from", "1.1.27", "--to", "2.5.2", "--tool", "kubectl", "--json"]) == 3
     told = [it["text"] for it in json.loads(capsys.readouterr().out)["steps"]]
-    assert any("delete the Deployment of before 2.0.0 first" in it for it in told)
+    assert any("delete the Deployment of the release before 2.0.0 first" in it for it in told)
     assert told[-1].startswith("note: kubectl deletes nothing")

@@ -47,7 +47,7 @@ class On:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a release is put there: what becomes of the values of before, further options of the way's program, and the
+    """How a release is put there: what becomes of the previous values, further options of the way's program, and the
     way that has made what is there, where this is another one.
     """
 

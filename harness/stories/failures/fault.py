@@ -34,7 +34,7 @@ def tell(
     """Run a fault between what all have in common: applications before it, their ends and a sound operator after it.
 
     What the product does wrong on the way is a failed finding; what follows is looked at all the same. `placed` decides
-    where the pods of the application of before can be.
+    where the pods of the earlier application can be.
     """
     with Bystanders(ctx.cluster, ctx.rendering) as by:
         here = _arrive(ctx)
@@ -103,7 +103,7 @@ def in_words(pods: Sequence[Pod]) -> list[str]:
 
 
 def untouched(before: Sequence[Pod], after: Sequence[Pod]) -> list[str]:
-    """The pods of before that still serve: the same, and with every container ready."""
+    """The previous pods that still serve: the same, and with every container ready."""
     known = {pod.uid for pod in before}
     return [
         pod.name

@@ -122,7 +122,7 @@ def driver(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[P
 @contextmanager
 def executor(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[PullingPod]:
     """The executor of the application `long` is deleted, so that its driver asks for another one."""
-    old = kubelet.await_running(ctx, ctx.namespace, is_executor, what="the executor of before")
+    old = kubelet.await_running(ctx, ctx.namespace, is_executor, what="the previous executor")
     objects.core.delete_namespaced_pod(old.name, ctx.namespace, grace_period_seconds=0)
 
     def level() -> str:

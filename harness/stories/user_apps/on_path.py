@@ -113,7 +113,7 @@ def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime
 
 
 def _amiss_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> tuple[str, str] | None:
-    """In which state the release of before the move left an object that it could not use either, and why."""
+    """In which state the release before the move left an object that it could not use either, and why."""
     if failed_run := _failed_before(manifest, seen, began):
         return "FAILED", failed_run.cause
     mine = (seen.namespaces.get(manifest.where, NAMESPACE), manifest.name, When.BEFORE)
@@ -137,7 +137,7 @@ def _amiss_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> t
 
 
 def _failed_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> ApplicationSeen | None:
-    """The application, or the run of a schedule, that the release of before the move could not run either, and that is
+    """The application, or the run of a schedule, that the release before the move could not run either, and that is
     not to end so.
     """
     if manifest.fails:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fault-image-missing: values pin the registry of before, to which nobody pushed the new image."""
+"""fault-image-missing: values pin the old registry, to which nobody pushed the new image."""
 
 from __future__ import annotations
 

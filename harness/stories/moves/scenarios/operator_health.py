@@ -54,7 +54,7 @@ def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
         yield errored("operator-observed", move.operator.reason)
     else:
         for finding in operator.judge(move.operator, resolve):
-            # Helm never takes back CRDs, and a move that Helm gave up is judged by the release of before.
+            # Helm never takes back CRDs, and a move that Helm gave up is judged by the previous release.
             if finding.check in _ABOUT_CRDS and (move.move.kind == "rollback" or move.helm_error):
                 continue
             # Where Helm gave up, the objects are of two revisions.
@@ -132,7 +132,7 @@ def leadership(move: ObservedMove) -> Finding:
 
 
 def no_old_pods(move: ObservedMove) -> Finding:
-    """No pod of before is left, whatever registry it came from."""
+    """No pod of the previous release is left, whatever registry it came from."""
     name = "no-old-pods"
     if isinstance(move.old_pods, operator_seen.Unseen):
         return errored(name, move.old_pods.reason)

@@ -34,7 +34,7 @@ SCENARIO = Scenario(
 
 
 def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
-    """Judge the applications of before."""
+    """Judge the applications that ran before the move."""
     yield from judge(observed)
 
 
@@ -125,7 +125,7 @@ def completed_stays(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
 
 
 def no_invalidating(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
-    """No application of before goes through INVALIDATING, which means that it is run anew."""
+    """No application from before the move goes through INVALIDATING, which means that it is run anew."""
     name = "no-invalidating"
     began = observed.moves[0].times.began
     mine = [app for app in seen.applications if app.when is When.BEFORE]
@@ -181,7 +181,7 @@ def retrying_keeps_count(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
 
 
 def connect_answers(seen: WorkloadSeen) -> Finding:
-    """The Connect server of before gives a real client the right answer afterwards."""
+    """The Connect server from before the move gives a real client the right answer afterwards."""
     name = "connect-answers"
     server = next((it for it in seen.connects if it.when is When.BEFORE), None)
     if server is None:

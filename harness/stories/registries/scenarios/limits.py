@@ -48,7 +48,7 @@ def _scenario(row: LimitRow) -> Scenario:
 
 def _needs(row: LimitRow) -> ClusterNeeds:
     if row.moment == "upgrade":
-        # Each upgrade needs the release of before.
+        # Each upgrade needs the previous release.
         return ClusterNeeds(paths=("upgrade",), cluster=f"registry-limit-{row.name}", places=2)
     return ClusterNeeds(cluster=f"registry-limits{'-cached' * (row.home == 'cache')}", installed="nothing")
 
