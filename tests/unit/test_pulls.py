@@ -18,6 +18,7 @@ from harness.run import plan
 from harness.run.attempt import Attempt
 from harness.stories.registries import catalogue, claims, private_packages, pull_limit, scenarios
 from harness.stories.registries.kubelet import Stuck
+from harness.stories.registries.scenarios import credentials_rotated
 from harness.stories.registries.secrets import PullSecret
 from harness.verdicts import Finding, Verdict
 
@@ -174,6 +175,13 @@ def test_the_log_proves_whose_login_was_used() -> None:
         wrong = private_packages.login_used("login", "the pod", secret("driver"), spoiled=spoiled, mended=mended)
         assert wrong.verdict is Verdict.FAILED
         assert said in wrong.message
+
+
+def test_what_came_of_rotated_tokens_is_said_in_words() -> None:
+    found = credentials_rotated._new_tokens([request(_SPARK, user="driver")], ["executor"])
+    assert found.verdict is Verdict.FAILED
+    assert found.message == "the old tokens of executor are still good; ghcr.io answered driver"
+    assert credentials_rotated._new_tokens([], []).message == "no old token is still good; ghcr.io answered nobody"
 
 
 def test_a_node_that_logs_in_answers_for_pods_with_secrets_of_their_own() -> None:

@@ -80,7 +80,9 @@ def test_what_survives_passes() -> None:
 )
 def test_what_suffers_fails(check: str, bad: ApplicationSeen) -> None:
     others = [it for it in (LONG, ENDED, SUSPENDED, RETRYING) if it.part is not bad.part]
-    assert verdicts(*others, bad)[check] is Verdict.FAILED
+    (found,) = [it for it in running_apps.judge(path(*others, bad)) if it.check == check]
+    assert found.verdict is Verdict.FAILED
+    assert not re.search(r"[][{}']", found.message)
 
 
 @pytest.mark.parametrize(("attempts", "drivers", "known"), [(1, 2, True), (2, 3, True), (2, 4, False), (2, 2, False)])

@@ -44,3 +44,13 @@ def test_slots_that_went_by_are_told(second: float, verdict: Verdict, words: str
     finding = scheduled._slots_kept(runs)
     assert finding.verdict is verdict
     assert words in finding.message
+
+
+def test_a_history_that_is_too_long_names_its_runs() -> None:
+    runs = scheduled.Runs()
+    for number in range(1, 4):
+        look(runs, number, 5.0 * number, 5.0 * number + 2)
+    runs.deleted.append("scheduled-1")
+    finding = scheduled._history(runs, {})
+    assert finding.verdict is Verdict.FAILED
+    assert finding.message == "the limit is 1; kept are scheduled-2, scheduled-3; the status names none"

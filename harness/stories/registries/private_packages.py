@@ -150,11 +150,8 @@ def own_secret(
         if not names:
             findings.append(failed(check, f"no pod with the secret {secret.name} was seen", **facts))
         elif strangers or not seen.users.get(secret.user):
-            findings.append(
-                failed(
-                    check, f"{secret.repository} was given to {seen.users or 'nobody'}, not to {secret.user}", **facts
-                )
-            )
+            users = ", ".join(sorted(seen.users)) or "nobody"
+            findings.append(failed(check, f"{secret.repository} was given to {users}, not to {secret.user}", **facts))
         else:
             findings.append(
                 passed(

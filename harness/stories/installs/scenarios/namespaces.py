@@ -73,7 +73,8 @@ def _untouched(elsewhere: Objects, seconds: float) -> Finding:
     if application.state is not State.NEW or application.submission or pods or events:
         return failed(
             "unlisted-untouched",
-            f"in {elsewhere.namespace}, which is not listed: {application}, pods {pods}, events {events}",
+            f"in {elsewhere.namespace}, which is not listed: state {application.state or '(new)'}, "
+            f"pods {', '.join(pods) or 'none'}, events {', '.join(events) or 'none'}",
         )
     return passed(
         "unlisted-untouched",

@@ -153,7 +153,8 @@ def _history(runs: Runs, status: dict[str, Any]) -> Finding:
     if runs.deleted != runs.names[: len(runs.deleted)] or not runs.deleted:
         return failed("history-limit", f"the oldest runs should have been dropped: {runs}", **evidence)
     if len(kept) > limit or told != kept[-limit:]:
-        return failed("history-limit", f"the limit is {limit}; kept are {kept}, the status names {told}", **evidence)
+        left, named = (", ".join(names) or "none" for names in (kept, told))
+        return failed("history-limit", f"the limit is {limit}; kept are {left}; the status names {named}", **evidence)
     return passed("history-limit", f"of the finished runs, {limit} is kept and {len(runs.deleted)} dropped", **evidence)
 
 

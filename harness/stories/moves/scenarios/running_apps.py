@@ -126,7 +126,7 @@ def completed_stays(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
 
 def no_invalidating(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
     """No application from before the move goes through INVALIDATING, which means that it is run anew."""
-    name = "no-invalidating"
+    check = "no-invalidating"
     began = observed.moves[0].times.began
     mine = [app for app in seen.applications if app.when is When.BEFORE]
     struck = {
@@ -135,8 +135,9 @@ def no_invalidating(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
         if any(look.state is State.INVALIDATING for look in app.since(began))
     }
     if struck:
-        return failed(name, f"{len(struck)} of {len(mine)} applications: {struck}", applications=struck)
-    return passed(name, f"none of {len(mine)} earlier applications was INVALIDATING")
+        which = "; ".join(f"{name} {states}" for name, states in struck.items())
+        return failed(check, f"{len(struck)} of {len(mine)} applications: {which}", applications=struck)
+    return passed(check, f"none of {len(mine)} earlier applications was INVALIDATING")
 
 
 def suspended_resumes(observed: ObservedPath, seen: WorkloadSeen) -> Finding:

@@ -94,9 +94,9 @@ def _new_tokens(requests: list[Request], still_good: list[str]) -> Finding:
     """The old ones are good for nothing any more, so what was answered was asked with the new ones."""
     users = sorted({it.user for it in requests if it.user and it.status == 200})
     if still_good or set(users) != set(_SPARK):
-        return failed(
-            "new-tokens", f"{still_good or 'no'} old tokens are still good; answered were {users}", users=users
-        )
+        old = f"the old tokens of {', '.join(still_good)} are" if still_good else "no old token is"
+        answered = ", ".join(users) or "nobody"
+        return failed("new-tokens", f"{old} still good; ghcr.io answered {answered}", users=users)
     return passed(
         "new-tokens",
         "after the rotation, when the old tokens were good for nothing, ghcr.io answered driver and executor",
