@@ -34,8 +34,12 @@ _VERSION_LABEL, _INSTANCE_LABEL = "app.kubernetes.io/version", "app.kubernetes.i
 _CERTIFICATES, _MONITORS = "cert-manager.io", "monitoring.coreos.com"
 _NEEDED = {"certManager.enable": _CERTIFICATES, "prometheus.podMonitor.create": _MONITORS}
 _ARGO_CRDS = "https://github.com/kubeflow/spark-operator/issues/2151"
-_AT_GIT = re.compile(r"(?:git@|ssh:)\S+ |\S+\.git |https?://(?:www\.)?(?:github|gitlab|bitbucket)\.\S+/\S+ ")
-"""A chart of Argo CD that is in Git."""
+_AT_GIT = re.compile(
+    r"(?:git@|ssh:)\S+ |\S+\.git |https?://(?!\S*/(?:api|raw)/)(?:www\.)?(?:github|gitlab|bitbucket)\.\S+/\S+ "
+)
+"""A chart of Argo CD that is in Git, and not in the Helm repository that such a server has."""
+_VERSIONS = re.compile(r"[v^~<>=*]*\s*(?:\d|\*|[xX]\b)|[*]")
+"""How a version of a chart begins, or a range of them."""
 _RUNNING = ("SUBMITTED", "RUNNING", "SUCCEEDING", "FAILING", "PENDING_RERUN", "PENDING_SUBMISSION", "INVALIDATING")
 
 
@@ -184,11 +188,7 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
 def brought_by(made: Deployment, installer: Installer) -> Deployment:
     """The same with what the object of a GitOps tool says."""
     of_flux = installer.tool == "flux" and installer.source.startswith(tuple(FLUX_SOURCES)) and not installer.at
-    of_source = (
-        of_flux
-        or installer.kind == "Kustomization"
-        or (installer.tool == "argocd" and _AT_GIT.match(installer.source) is not None)
-    )
+    of_source = of_flux or installer.kind == "Kustomization" or (installer.tool == "argocd" and _is_in_git(installer))
     # What is filled in elsewhere would be something else in a shell.
     return replace(
         made,
@@ -203,6 +203,15 @@ def brought_by(made: Deployment, installer: Installer) -> Deployment:
         version=installer.version,
         suspended=installer.suspended,
     )
+
+
+def _is_in_git(installer: Installer) -> bool:
+    """Whether what Argo CD deploys is a folder in Git: by its address, a path, or a revision that is no version."""
+    address, _, place = installer.source.partition(" ")
+    if _AT_GIT.match(installer.source):
+        return True
+    is_named = bool(installer.version) and is_known(installer.version) and not _VERSIONS.match(installer.version)
+    return address.startswith("http") and ("/" in place or is_named)
 
 
 def _settings(installer: Installer) -> tuple[str, ...]:

@@ -146,20 +146,34 @@ def test_what_a_tool_prints_has_its_own_steps(
     assert never not in found
 
 
-def test_a_chart_in_ones_own_git_is_changed_there() -> None:
+@pytest.mark.parametrize(
+    ("source", "version", "place"),
+    [
+        ("git@git.corp.example:platform.git apps/spark-operator", "main", "apps/spark-operator"),
+        ("https://git.corp.example/platform apps/spark-operator", "v7", "apps/spark-operator"),
+        ("https://git.corp.example/spark-operator deploy", "HEAD", "deploy"),
+        (f"{UPSTREAM} spark-operator", "2.1.1", ""),
+        (f"{UPSTREAM} spark-operator", "~2.1", ""),
+        (f"{UPSTREAM} spark-operator", "*", ""),
+        (f"{UPSTREAM} spark-operator", "", ""),
+        ("ghcr.io kubeflow/helm-charts/spark-operator", "2.1.1", ""),
+        ("https://gitlab.com/api/v4/projects/7/packages/helm/stable spark-operator", "2.1.1", ""),
+    ],
+)
+def test_a_chart_in_ones_own_git_is_changed_there(source: str, version: str, place: str) -> None:
     installer = Installer(
         tool="argocd",
         kind="Application",
         name="spark",
         namespace="argocd",
-        source="git@git.corp.example:platform.git apps/spark-operator",
-        version="main",
+        source=source,
+        version=version,
         at="spec/source/targetRevision",
     )
     made = site.brought_by(Deployment(tool="argocd"), installer)
     found = [it.text for it in steps_of(Plan(deployment=made, target=TARGET, crds="apply"))]
-    assert "in Git, at apps/spark-operator: the chart of 2.5.2" in found
-    assert not any("targetRevision" in it for it in found)
+    assert (f"in Git, at {place}: the chart of 2.5.2" in found) is bool(place)
+    assert any('"targetRevision":"2.5.2"' in it for it in found) is not bool(place)
 
 
 def test_manifests_that_flux_applies_are_changed_in_git() -> None:
