@@ -301,7 +301,9 @@ def answer(text: str) -> str:
     return re.sub(r"failed to pull and unpack image \"[^\"]*\": ", "", text).strip()
 
 
-_REFERENCE = re.compile(r"(?<![\w./:@-])(?:[\w-]+(?:\.[\w-]+)+|localhost|[\w.-]+:\d+)(?::\d+)?/[\w./:@-]*\w")
+_REFERENCE = re.compile(
+    r"(?<![\w./:@-])(?:\[[\da-fA-F:]+\]|[\w-]+(?:\.[\w-]+)+|localhost|[\w.-]+:\d+)(?::\d+)?/[\w./:@-]*\w"
+)
 _URL = re.compile(r"https?://[^\s\"]*[^\s\":,;.]")
 _MIRRORS = re.compile(r"\(Mirrors also failed: .*?\]\): ", re.S)
 """What CRI-O tells of mirrors before it tells what the registry itself answered."""
@@ -335,7 +337,8 @@ def _plain(text: str, image: str) -> str:
 def _kind_of_address(found: re.Match[str]) -> str:
     if BLOCKED in found[0]:
         return "<blocked>"
-    if "/blobs/" not in found[0] and "/sha256/" not in found[0]:
+    path = found[0].partition("?")[0]
+    if ("/v2/" in path or path.endswith("/v2")) and "/blobs/" not in path and "/sha256/" not in path:
         return "<url>"
     # Registries lead to a storage, whose addresses are not those of the registry's API.
     return "<blob>" if "/v2/" in found[0] and "/blobs/sha256:" in found[0] else "<storage>"

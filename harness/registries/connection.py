@@ -24,7 +24,7 @@ from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.by_proxy import is_direct_for, unusable
-from harness.registries.problems import answered, retry_after, unreachable
+from harness.registries.problems import answered, of_token_server, retry_after, unreachable
 from harness.registries.refused_logins import way_out
 from harness.waiting import pause
 
@@ -228,7 +228,8 @@ class Connection:
                 break
             pause(seconds, what=f"{self.server}'s token server to accept requests again")
         if response.status_code != 200:
-            raise self.answered(response, scope, server=f"{self.server}'s token server {urlsplit(realm).netloc}")
+            refused = self.answered(response, scope, server=f"{self.server}'s token server {urlsplit(realm).netloc}")
+            raise of_token_server(refused, self.host)
         answer = json_of(response)
         token = answer.get("token") or answer.get("access_token")
         # It becomes a header, and what is none there is no token.

@@ -95,6 +95,17 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     )
 
 
+def of_token_server(refused: RegistryError, host: str) -> RegistryError:
+    """The same about a token server, where only a refusal, a limit and a failure say anything of what was asked for.
+
+    That it answers 404 does not make an image missing.
+    """
+    status = refused.status
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS) or status >= 500:
+        return refused
+    return RegistryError(refused.message, pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host))
+
+
 def is_page(response: httpx.Response) -> bool:
     """Whether an answer is a web page, which no registry sends: a proxy's, a portal's, or another server's."""
     return "html" in response.headers.get("content-type", "") and response.request.method != "HEAD"

@@ -78,6 +78,19 @@ def test_so_are_a_list_and_an_upload_that_go_on_nowhere(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("status", [400, 404, 405, 410])
+def test_what_a_token_server_lacks_is_not_the_image(status: int) -> None:
+    def answer(request: Request) -> Answer:
+        asks = challenged(f"http://{request.headers['host']}/token")
+        return Answer(status, "404 page not found") if request.path.startswith("/token") else asks
+
+    error = asked(answer)
+    assert "token server 127.0.0.1" in error.message
+    assert f"answered {status}" in error.message
+    assert "ask who runs" in error.next_step
+    assert is_trouble(error)
+
+
 def test_a_token_server_that_is_busy_for_a_moment_is_waited_for() -> None:
     def answer(request: Request) -> Answer:
         if not request.path.startswith("/token"):

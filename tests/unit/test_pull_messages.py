@@ -372,6 +372,7 @@ def test_no_status_but_that_of_a_missing_image_is_the_releases_fault(status: int
         ("dial unix /run/containerd/x.sock: connect: permission denied", "node-failing"),
         ('Head "https://x/v2/a/manifests/1": proxyconnect tcp: tls: first record does not look like a TLS', "proxy"),
         ("unexpected media type text/plain for sha256:9f01f2a1f7e3d5bb0f95b0c18d4a3e5a: not found", "not-a-registry"),
+        ("unexpected media type for sha256:9f01f2a1f7e3d5bb0f95b0c18d4a3e5a: not found", "not-a-registry"),
         ("unexpected media type application/vnd.acme.image for sha256:9f01f2a1f7e3d5bb: not found", "image-format"),
         ('error parsing HTTP 429 response body: invalid character: "Too Many Requests (HAP429)"', "registry-busy"),
         ("error parsing HTTP 503 response body: invalid character '<': \"<html>\"", "registry-failing"),
@@ -387,8 +388,24 @@ def test_who_is_at_fault_is_told_apart_by_what_stands_around_the_same_words(answ
     assert pull_messages.read(said).kind == kind
 
 
-def test_a_name_with_tag_and_digest_is_missing_by_its_digest() -> None:
-    pinned = f"docker.io/apache/spark@sha256:{'9f' * 32}"
+@pytest.mark.parametrize(
+    ("address", "status", "kind"),
+    [
+        ("https://europe-docker.pkg.dev/artifacts-downloads/namespaces/a/downloads/AbC", 404, "registry-content"),
+        ("https://d1.cloudfront.net/9f-a/sha256:9f01f2a1f7e3d5bb0f95b0c18d4a3e5a?Expires=1", 403, "registry-answer"),
+        ("https://mirror.example.com/v2/hub/apache/spark/manifests/4.0.4?ns=docker.io", 404, "image-missing"),
+        ("https://sso.example.com/login?to=/v2/", 404, "registry-content"),
+    ],
+)
+def test_what_another_server_lacks_is_not_the_image(address: str, status: int, kind: str) -> None:
+    said = f"failed to copy: httpReadSeeker: failed open: unexpected status from GET request to {address}: {status} x"
+    read = pull_messages.read(f'Failed to pull image "docker.io/apache/spark:4.0.4": {said}')
+    assert read.kind == kind
+
+
+@pytest.mark.parametrize("name", ["docker.io/apache/spark", "[fd00::1]:5000/spark", "localhost:5000/spark"])
+def test_a_name_with_tag_and_digest_is_missing_by_its_digest(name: str) -> None:
+    pinned = f"{name}@sha256:{'9f' * 32}"
     whole = pinned.replace("@", ":4.0.4@")
     said = f'Failed to pull image "{whole}": failed to pull and unpack image "{pinned}": {pinned}: not found'
     assert pull_messages.read(said).kind == "image-missing"
