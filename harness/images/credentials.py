@@ -116,8 +116,9 @@ def from_config(config: Mapping[str, Any], where: str, host: str, repository: st
     # As docker (cli/config/credentials/file_store.go): the host itself before what merely begins with it, such as
     # `ghcr.io/team`, by which podman keeps the logins of namespaces.
     hosts = (_HUB_KEY if host == DOCKER_HUB else host, *(it for it in entries if not _namespace_of(it)))
-    chosen = next((it for it in (*hosts, *entries) if it in entries), None)
-    return None if chosen is None else _from_entry(entries[chosen], where, chosen)
+    # An empty entry stands for a login that a helper has.
+    named = (_from_entry(entries[it], where, it) for it in dict.fromkeys((*hosts, *entries)) if it in entries)
+    return next((it for it in named if it), None)
 
 
 def namespaces_in(config: Mapping[str, Any], host: str, repository: str) -> list[str]:

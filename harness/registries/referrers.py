@@ -28,7 +28,7 @@ COSIGN_SUFFIXES = ("sig", "att", "sbom")
 Kind = Literal["signature", "attestation", "sbom", "other"]
 Way = Literal["referrers API", "referrers tag", "cosign tag", "index"]
 
-_MOST_PAGES = 20
+_MOST_PAGES = 200
 _ATTESTATIONS = ("in-toto", "attestation", "sigstore.bundle", "dsse")
 
 
@@ -154,6 +154,11 @@ def _pages(client: RegistryClient, repository: str, first: httpx.Response) -> It
         page = client.ask("GET", repository, address.removeprefix(base))
         if page.status_code != 200:
             raise client.answered(page, address)
+    raise RegistryError(
+        f"{client.server} lists the referrers in {repository} without an end, on more than {_MOST_PAGES} pages",
+        "report this to the registry's operator",
+        status=page.status_code,
+    )
 
 
 def _cosign(client: RegistryClient, repository: str, digest: str) -> Iterator[Referrer]:
@@ -186,7 +191,7 @@ def _tagged(client: RegistryClient, repository: str, tag: str) -> httpx.Response
 def _referrer(entry: Mapping[str, Any], way: Way) -> Referrer:
     return Referrer(
         digest=str(entry.get("digest")),
-        media_type=str(entry.get("mediaType")),
+        media_type=str(entry.get("mediaType") or ""),
         size=size if isinstance(size := entry.get("size"), int) else 0,
         artifact_type=str(entry.get("artifactType") or ""),
         way=way,

@@ -47,6 +47,13 @@ def test_a_login_is_found_under_every_key_that_docker_uses(tmp_path: Path, key: 
     assert (found.username, found.password.get_secret_value()) == ("me", PASSWORD)
 
 
+def test_an_empty_entry_hides_no_other_one(tmp_path: Path) -> None:
+    auths = {"https://index.docker.io/v1/": {}, "docker.io": auth("hub"), "quay.io": {}, "https://quay.io": auth("q")}
+    config(tmp_path, {"auths": auths})
+    found = [from_docker_config(it, tmp_path) for it in ("docker.io", "quay.io")]
+    assert [it.username if it else None for it in found] == ["hub", "q"]
+
+
 def test_no_login_is_no_error(tmp_path: Path) -> None:
     assert from_docker_config("ghcr.io", tmp_path) is None
     assert from_docker_config("ghcr.io", config(tmp_path, {"auths": {"ghcr.io": {}}})) is None

@@ -90,6 +90,22 @@ def test_a_registry_may_not_know_of_referrers(status: int) -> None:
         assert by_api(client, "a/b", DIGEST) is None
 
 
+def test_a_list_of_referrers_without_an_end_is_told_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.registries.referrers._MOST_PAGES", 3)
+
+    def answer(request: Request) -> Answer:
+        following = f'<{request.path.partition("?")[0]}?last=1>; rel="next"'
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": []}
+        return Answer(200, json.dumps(index), {"Content-Type": INDEX, "Link": following})
+
+    with (
+        answering(answer) as server,
+        Transfer(None, server.address) as client,
+        pytest.raises(RegistryError, match="without an end, on more than 3 pages"),
+    ):
+        by_api(client, "a/b", DIGEST)
+
+
 def test_the_platforms_of_an_image_are_no_referrers_where_the_fallback_tag_is_the_image() -> None:
     index = json.dumps({"mediaType": INDEX, "manifests": [{"mediaType": MANIFEST, "digest": DIGEST, "size": 1}]})
     digest = f"sha256:{hashlib.sha256(index.encode()).hexdigest()}"
