@@ -377,6 +377,7 @@ def test_no_status_but_that_of_a_missing_image_is_the_releases_fault(status: int
         ('error parsing HTTP 429 response body: invalid character: "Too Many Requests (HAP429)"', "registry-busy"),
         ("error parsing HTTP 503 response body: invalid character '<': \"<html>\"", "registry-failing"),
         ("failed to unmount target /tmp/containerd-mount1: device or resource busy: unknown", "node-failing"),
+        ("reading blob sha256:9f01f2a1f7: fetching blob: invalid status code from registry 404", "registry-content"),
         ("rpc error: code = Unavailable desc = transport is closing", "node-failing"),
         ("rpc error: code = Unknown desc = server is not initialized yet", "node-failing"),
         ('failed to authorize: invalid token auth challenge realm: parse "://": missing scheme', "registry-answer"),
