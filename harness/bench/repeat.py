@@ -75,7 +75,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace, console: Console) -> RepeatOutcome:
     """Repeat and print the tables. Raises UsageError, and HarnessError when a run writes no results."""
     if parsed.times < 1 or parsed.under_load < 0 or (parsed.more is not None and parsed.more < 0):
-        raise UsageError("a run cannot be repeated less than once, beside less than no program", "give other numbers")
+        raise UsageError("--times must be at least 1, --under-load and --more at least 0", "give other numbers")
     selected = [word for cell in parsed.cell for word in ("--cell", cell)]
     if parsed.quick and not selected:
         selected = ["--scenario", QUICK_SCENARIO]

@@ -97,7 +97,7 @@ def _of_registry(settings: Settings, registry: _Registry, heard: Callable[[str],
             f"as {login.credentials.username or 'somebody'}, by {login.origin}" if login else f"without a login{failed}"
         )
         who = f"as {mirror.username}, by the mirror map" if mirror and mirror.username else who
-        way = f", by the proxy {proxy}" if proxy else ""
+        way = f", through the proxy {proxy}" if proxy else ""
         yield ok(name, f"answers in {took:.1f} s{way}; it is asked {who}")
         if registry.image is None:
             return

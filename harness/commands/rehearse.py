@@ -65,7 +65,7 @@ def _rehearse(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.rehearsal import folder
 
     if parsed.applications is not None and parsed.applications < 0:
-        raise UsageError(f"--applications {parsed.applications} is not a number of applications", "give 0 or more")
+        raise UsageError(f"--applications {parsed.applications} is not a valid number", "give 0 or more")
     given = run_options.read(parsed)
     wanted = run_options.settings_of(parsed)
     made = _planned(parsed, given, wanted)

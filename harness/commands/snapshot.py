@@ -61,7 +61,7 @@ def _snapshot(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         print(rights.manifests(parsed.namespace or "spark-operator"), end="")
         return 0
     if parsed.sample is not None and parsed.sample < 0:
-        raise UsageError(f"--sample {parsed.sample} is not a number of applications", "give 0 or more")
+        raise UsageError(f"--sample {parsed.sample} is not a valid number", "give 0 or more")
     if parsed.namespace:
         home.require_namespace(parsed.namespace, f"--namespace {parsed.namespace!r}")
     site = taken(parsed, parsed.output, sample=parsed.sample, namespace=parsed.namespace)

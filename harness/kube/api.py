@@ -99,7 +99,7 @@ def client_for(configuration: client.Configuration) -> client.ApiClient:
         if not configuration.proxy:
             raise
         raise UsageError(
-            f"the API server {host} cannot be asked by the proxy {without_login(configuration.proxy)}: "
+            f"the API server {host} cannot be asked through the proxy {without_login(configuration.proxy)}: "
             "write it with http://, https://, socks5:// or socks5h://",
             "it is in proxy-url of the kubeconfig, or in HTTPS_PROXY, from which NO_PROXY can except the API server",
         ) from unusable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which addresses are asked by the proxy of the environment, and which without."""
+"""Which addresses are asked through the proxy of the environment, and which without."""
 
 from __future__ import annotations
 

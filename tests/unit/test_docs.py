@@ -19,6 +19,7 @@ from harness import cli, options, settings
 from harness.evidence.installation import CACHE_PARTS
 from harness.foundry import gobuild
 from harness.images.mirrors import Mirror
+from harness.matrix import catalogue
 from harness.matrix.costs import costs
 from harness.report import model
 from harness.settings import PROJECT_ROOT
@@ -301,6 +302,16 @@ def test_the_readme_is_a_front_door() -> None:
     assert {f"docs/{page.name}" for page in _DOCS.glob("*.md")} - linked == {"docs/index.md"}
     assert "docs/images/report.png" in linked
     assert (_DOCS / "images" / "report.png").stat().st_size < 300_000
+
+
+def test_the_readme_says_which_versions_are_covered() -> None:
+    known = catalogue.load()
+    minors = sorted(tuple(map(int, it.kubernetes.split(".")[:2])) for it in known.environments)
+    releases = sorted((it.version for it in known.releases), key=lambda it: tuple(map(int, it.split("."))))
+    oldest, newest = minors[0], minors[-1]
+    text = " ".join(_README.read_text().split())
+    assert f"Kubernetes {oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]} with" in text
+    assert f"releases {releases[0]} to {releases[-1]} of the operator" in text
 
 
 def _project() -> dict[str, Any]:

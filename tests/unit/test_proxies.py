@@ -134,7 +134,7 @@ def test_an_api_server_is_asked_through_a_socks_proxy(tmp_path: Path, scheme: st
 @pytest.mark.parametrize("proxy", ["socks://me:hidden@127.0.0.1:1080", "nonsense"])
 def test_a_proxy_that_cannot_be_asked_is_told_without_its_login(proxy: str) -> None:
     with pytest.raises(
-        UsageError, match=r"api\.example\.com cannot be asked by the proxy (?:socks://127\.0\.0\.1:1080|nonsense):"
+        UsageError, match=r"api\.example\.com cannot be asked through the proxy (?:socks://127\.0\.0\.1:1080|nonsense):"
     ) as told:
         client_for(client.Configuration(host="https://api.example.com:6443", proxy=proxy))
 

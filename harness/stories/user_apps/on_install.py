@@ -194,7 +194,7 @@ def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest, facts: M
     )
     state = _until_state(ctx, objects, resource, it.name, field, wanted)
     if state == INVALID:
-        why = str(((objects.get(resource, it.name) or {}).get("status") or {}).get("reason") or "no cause was told")
+        why = str(((objects.get(resource, it.name) or {}).get("status") or {}).get("reason") or "it gave no cause")
         words = f"is {state}, so it says nothing of the operator: correct its schedule or its timeZone"
         return unavailable(check_of(it), f"{_title(it)} {words}: {why}", **facts)
     return passed(check_of(it), f"{_title(it)} is {state}{_without(facts)}", **facts)

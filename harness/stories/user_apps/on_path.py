@@ -61,7 +61,7 @@ def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
     if amiss := _amiss_before(manifest, seen, began):
         state, cause = amiss
         words = f"it was {state} before the operator was touched, so it says nothing of the move"
-        return unavailable(check_of(manifest), f"{title}: {words}: {cause or 'no cause was told'}", **facts)
+        return unavailable(check_of(manifest), f"{title}: {words}: {cause or 'it gave no cause'}", **facts)
     if wrong:
         return failed(check_of(manifest), f"{title}: {'; '.join(wrong)}", **facts)
     return passed(check_of(manifest), f"{title}: {'; '.join(said)}", **facts)
