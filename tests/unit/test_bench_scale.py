@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,10 +13,12 @@ from xml.etree import ElementTree
 
 import pytest
 from fake_kube import FakeKube, fake_kube
+from kubernetes import client
 
 from harness.bench.scale import Scale, table, upgrade
 from harness.bench.scale.crowd import Crowd
 from harness.bench.scale.upgrade import Step
+from harness.errors import ApiError
 
 PAGE = """\
 # TYPE rest_client_requests_total counter
@@ -122,3 +126,31 @@ def site_of(kube: FakeKube) -> Any:
             """The server closes it."""
 
     return SimpleNamespace(api=Client)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "asked"),
+    [
+        (403, 'admission webhook denied the request: SparkApplication "stored-00000" not found', 3),
+        (403, "pods is forbidden", 1),
+        (404, "the namespace was not found", 1),
+    ],
+)
+def test_a_driver_is_made_once_the_webhook_has_heard_of_its_application(
+    monkeypatch: pytest.MonkeyPatch, status: int, said: str, asked: int
+) -> None:
+    module = importlib.import_module("harness.bench.scale.crowd")
+    calls = []
+
+    def raw(call: Any, *of: Any) -> bytes:
+        if call.__name__ == "create_namespaced_pod":
+            calls.append(call)
+            if len(calls) < 3:
+                raise ApiError("refused", status=status, reason="refused", body=json.dumps({"message": said}))
+        return b"{}"
+
+    monkeypatch.setattr(module, "raw", raw)
+    monkeypatch.setattr(module, "_FIRST_PAUSE", 0.0)
+    with suppress(ApiError):
+        module._application(client.ApiClient(), "it", "stored-00000", runs=True)
+    assert len(calls) == asked

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from harness import process
@@ -23,7 +24,7 @@ from harness.kube.api import listed, raw
 from harness.late import client
 from harness.releases.home import OPERATOR_NAMESPACE
 from harness.settings import PROJECT_ROOT
-from harness.waiting import until
+from harness.waiting import retry, until
 
 GROUP, VERSION = "sparkoperator.k8s.io", "v1beta2"
 SCHEDULES = 100
@@ -41,6 +42,8 @@ _STAGES = PROJECT_ROOT / "clusters" / "kwok.yaml"
 _LEASE_SECONDS = 40
 _THREADS = 4
 _SECONDS = 120.0
+_ATTEMPTS, _FIRST_PAUSE = 8, 0.5
+"""With pauses of half a second, a second and so on, about a minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +147,13 @@ def _application(api: client.ApiClient, namespace: str, name: str, *, runs: bool
     patch = custom.patch_namespaced_custom_object_status
     raw(patch, GROUP, VERSION, namespace, "sparkapplications", name, {"status": status})
     if runs:
-        raw(client.CoreV1Api(api).create_namespaced_pod, namespace, _pod(name))
+        make = partial(raw, client.CoreV1Api(api).create_namespaced_pod, namespace, _pod(name))
+        retry(make, on=(ApiError,), attempts=_ATTEMPTS, first_pause=_FIRST_PAUSE, when=_is_behind)
+
+
+def _is_behind(refused: BaseException) -> bool:
+    """Whether the webhook, which looks up the application of each driver, had not heard of it yet: it reads a cache."""
+    return isinstance(refused, ApiError) and refused.status == 403 and "not found" in refused.said
 
 
 def _schedule(api: client.ApiClient, namespace: str, name: str) -> None:
