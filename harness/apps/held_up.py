@@ -82,6 +82,12 @@ def judge(pods: Sequence[SparkPod], events: Sequence[Event]) -> HeldUp | None:
     return HeldUp(words=f"pod {messages[0][0].name} waits: {messages[0][1]}", outside=False) if messages else None
 
 
+def outside(pod: SparkPod) -> str:
+    """What a pod that has not started names and its surroundings do not have, in the cluster's words; else empty."""
+    words = "" if pod.started_at else "; ".join(filter(None, (pod.waiting, pod.warned)))
+    return words if is_outside(words) else ""
+
+
 def is_outside(words: str) -> bool:
     """Whether words of scheduler or kubelet are about what a pod names and its surroundings do not have."""
     return bool(_LACKS.search(words) or _NOBODY_HAS.search(words)) or no_such_node(words)

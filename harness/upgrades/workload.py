@@ -22,7 +22,7 @@ from harness.matrix.release import Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.application_states import ApplicationStates
 from harness.upgrades.creations import Creations, renamed, words_of
-from harness.upgrades.last_words import heard
+from harness.upgrades.last_words import heard, warned
 from harness.upgrades.quiet import Quiet
 from harness.upgrades.recorder import Recorder
 from harness.upgrades.room import Room, at_once
@@ -369,11 +369,11 @@ class Workload:
         until_now = datetime.now(UTC)
         moved = (times[0].began, times[-1].ended) if times else (until_now, until_now)
         found = assembling.applications(self._recorder, self._creations, moved=moved, output=self._notes.output)
-        seen = heard(found, self._objects[RUNNING_APPS].core)
+        seen = warned(heard(found, core := self._objects[RUNNING_APPS].core), core)
         schedules = assembling.schedules(
             self._recorder, self._creations, seen, until=until_now, suspended=self._notes.suspended
         )
-        connects = assembling.connects(self._recorder, self._creations, self._notes.queries)
+        connects = warned(assembling.connects(self._recorder, self._creations, self._notes.queries), core)
         refused = self._creations.refused()
         return WorkloadSeen(
             watched_from=self._from,

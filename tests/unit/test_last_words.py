@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from harness.kube import others
 from harness.kube.models import Ended
 from harness.matrix import catalogue
 from harness.stories.moves.scenarios import submissions
-from harness.upgrades.last_words import heard
+from harness.upgrades.last_words import heard, warned
 from harness.upgrades.workload_seen import ApplicationSeen, Part, When
 from harness.verdicts import Verdict, failed
 
@@ -79,6 +80,43 @@ def test_a_driver_that_runs_without_executors_says_who_refused_them() -> None:
     (found,) = others.judged([failed("no-other-loss", f"it is {app.outcome}")])
     assert found.verdict is Verdict.ERROR
     assert heard([mine], Core(log=b"starts\n")) == heard([mine], Core(ApiServerAway("gone"))) == (mine,)
+
+
+class Events:
+    """A CoreV1Api whose namespaces have one event, or one error."""
+
+    def __init__(self, message: str, error: ApiError | None = None) -> None:
+        self.asked: list[str] = []
+        self._message = message
+        self._error = error
+
+    def list_namespaced_event(self, namespace: str, **_: Any) -> SimpleNamespace:
+        self.asked.append(namespace)
+        if self._error:
+            raise self._error
+        event = {"reason": "FailedMount", "type": "Warning", "message": self._message}
+        events = [{**event, "involvedObject": {"kind": "Pod", "name": f"driver-{uid}"}} for uid in "12"]
+        return SimpleNamespace(data=json.dumps({"metadata": {}, "items": events}).encode())
+
+
+def waiting(uid: str = "1") -> ApplicationSeen:
+    return application(Part.USERS, look(-40, S.SUBMITTED), pods=(driver(uid, exit_status=None, phase="Pending"),))
+
+
+def test_a_driver_that_waits_says_what_it_lacks_and_its_namespace_is_asked_once() -> None:
+    said = 'MountVolume.SetUp failed for volume "job" : configmap "job-code" not found'
+    core = Events(said)
+    found = warned([waiting(), waiting("2")], core)
+    assert all(said in it.drivers[0].warned for it in found)
+    assert len(core.asked) == 1
+
+
+def test_what_passes_by_itself_and_what_cannot_be_asked_is_not_told() -> None:
+    mine = (waiting(),)
+    assert warned(mine, Events("0/1 nodes are available: 1 Insufficient cpu.")) == mine
+    assert warned(mine, Events("", ApiServerAway("gone"))) == mine
+    runs = (application(Part.USERS, look(-40, S.RUNNING), pods=(driver(exit_status=None),)),)
+    assert warned(runs, Events('secret "x" not found')) == runs
 
 
 @pytest.mark.parametrize("status", [0, 404, 500])

@@ -125,6 +125,27 @@ def test_what_waited_for_a_gpu_before_the_move_says_nothing_of_it(tmp_path: Path
     assert judged(tmp_path, waits("0/1 nodes are available: 1 Insufficient cpu."), after()).verdict is Verdict.FAILED
 
 
+def test_what_waited_for_a_config_map_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
+    said = 'pod etl-driver waits: FailedMount: MountVolume.SetUp failed for volume "job" : configmap "job" not found'
+    pod = driver(exit_status=None, phase="Pending", warned=said)
+    found = judged(tmp_path, before(look(-40, S.SUBMITTED), pods=(pod,)), after(look(110, S.SUBMITTED), pods=(pod,)))
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert re.search('it was waiting before the operator was touched.*configmap "job" not found', found.message)
+
+    late = replace(pod, created=at(102))
+    found = judged(tmp_path, before(), after(look(110, S.SUBMITTED), pods=(late,)))
+    assert found.verdict is Verdict.FAILED
+    assert f"its driver had not started: {said}" in found.message
+
+
+def test_a_server_that_waited_for_a_secret_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
+    pod = driver(exit_status=None, phase="Pending", role="connect-server", warned='FailedMount: secret "tls" not found')
+    both = server(When.BEFORE, "NotReady", (pod,)), server(When.AFTER, "NotReady", (pod,))
+    found = judged(tmp_path, text=CONNECT, connects=both)
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert 'secret "tls" not found' in found.message
+
+
 def test_a_copy_that_does_not_run_fails(tmp_path: Path) -> None:
     assert judged(tmp_path, before(), after(look(110, S.NEW), pods=())).verdict is Verdict.FAILED
     assert "never seen" in judged(tmp_path, before()).message

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from harness.apps.held_up import is_outside
+from harness.apps.held_up import outside
 from harness.apps.objects import APPLICATION, CONNECT, SCHEDULED
 from harness.apps.places import NAMESPACE
 from harness.apps.states import State, shown
@@ -118,9 +118,9 @@ def _amiss_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> t
         return "FAILED", failed_run.cause
     mine = (seen.namespaces.get(manifest.where, NAMESPACE), manifest.name, When.BEFORE)
     for app in seen.applications if manifest.kind == APPLICATION.kind else ():
-        waits = [it for it in app.drivers if it.created <= began and it.started_at is None and is_outside(it.waiting)]
+        waits = _waits(app.drivers, began)
         if (app.namespace, app.name, app.when) == mine and waits:
-            return "waiting", waits[-1].waiting
+            return "waiting", waits
     for refused in seen.refused:
         # A webhook that could not be asked is the product's.
         if (refused.namespace, refused.name, refused.when) == mine and not webhook.not_asked(refused.words):
@@ -131,9 +131,18 @@ def _amiss_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> t
             return INVALID, look.reason
     for server in seen.connects if manifest.kind == CONNECT.kind else ():
         states = {look.state for look in server.looks}
-        if (server.namespace, server.name, server.when) == mine and "Failed" in states and "Ready" not in states:
+        if (server.namespace, server.name, server.when) != mine or "Ready" in states:
+            continue
+        if waits := _waits(server.servers, began):
+            return "waiting", waits
+        if "Failed" in states:
             return "Failed", ""
     return None
+
+
+def _waits(pods: Sequence[SparkPod], began: datetime) -> str:
+    """What pods of before the move wait for in vain, since it is not in their surroundings; else empty."""
+    return next(filter(None, (outside(it) for it in reversed(pods) if it.created <= began)), "")
 
 
 def _failed_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> ApplicationSeen | None:
@@ -192,6 +201,8 @@ def _why_not(app: ApplicationSeen) -> str:
     """What held up an application that did not come to its end."""
     if any(it.started_at for it in app.drivers):
         return "its driver had started"
+    if why := next(filter(None, map(outside, app.drivers)), ""):
+        return f"its driver had not started: {why}"
     return "its driver had not started: the evidence has the pod's events, such as too little memory in the node"
 
 
