@@ -31,8 +31,8 @@ MAIN_CONTAINERS = ("spark-kubernetes-driver", "spark-kubernetes-executor")
 class SparkPod(Pod):
     """A pod that Spark or the operator launched, as the API showed it last. `gone` is when its deletion was seen.
 
-    `warned` is what events say of its surroundings, where they were asked: the pod itself does not tell of a volume that
-    cannot be mounted.
+    `warned` is what events say of its surroundings, where they were asked: the pod itself does not tell of a volume
+    that cannot be mounted.
     """
 
     gone: datetime | None = None

@@ -145,7 +145,7 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
     if wrong is not None:
         return wrong
     try:
-        objects = _rendered(helm, chart, given)
+        objects = rendered(helm, chart, given)
     except HelmError as refused:
         if _without(helm, chart, given) is None:
             return Fit()
@@ -164,7 +164,7 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
 def mistakes(helm: Helm, chart: Chart, given: Given) -> Misfit | None:
     """What no cluster takes of the user's values; None too where the chart does not render without the cluster."""
     try:
-        return _of_wrong_kinds(given) or _refused(helm, chart, given, _rendered(helm, chart, given))
+        return _of_wrong_kinds(given) or _refused(helm, chart, given, rendered(helm, chart, given))
     except HelmError:
         return None
 
@@ -245,7 +245,8 @@ def _of_wrong_kinds(given: Given) -> Misfit | None:
     return Misfit(words=words, next_step="; ".join(it.step for it in wrong)) if wrong else None
 
 
-def _rendered(helm: Helm, chart: Chart, given: Given) -> list[dict[str, Any]]:
+def rendered(helm: Helm, chart: Chart, given: Given) -> list[dict[str, Any]]:
+    """What Helm makes of the chart with the values. Raises as `Helm.template` does."""
     values = given.values(*given.own, *given.users)
     return helm.template(
         chart, given.name, given.namespace, values, api_versions=given.kinds, kubernetes=given.kubernetes

@@ -60,10 +60,9 @@ class Ground:
         """The finding about what no cluster takes of the user's values, a user's own included."""
         return values_fit.mistakes(self._given(first), Helm(self._host.tools["helm"].path), first)
 
-    def refused(self, finding: Finding) -> Finding:
-        """The finding about the install, an error where the user's values may be what was refused."""
-        files = [str(it) for it in self._asked.options.values]
-        return values_fit.refused(finding, files) if any(self._asked.users) else finding
+    def refused(self, finding: Finding, first: ReleaseOnPath) -> Finding:
+        """The finding about the install, an error where the user's values may be the reason."""
+        return values_fit.refused(finding, self._given(first), Helm(self._host.tools["helm"].path), first)
 
     def provide(self, cluster: Cluster, job_namespaces: Sequence[str]) -> None:
         """Make the namespaces, and what is to be there before the operator. Raises as applying does, and ApiError."""

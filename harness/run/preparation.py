@@ -151,7 +151,7 @@ class Preparation:
             raise
         except Exception as error:
             found = finding_of(INSTALLED, error, {ReleaseError: failed, UnavailableError: unavailable})
-            return self._ground.refused(self._as_known(found, releases))
+            return self._ground.refused(self._as_known(found, releases), first)
         self._record.made = prepared
         return prepared
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from harness.kube import invalid
 from harness.matrix.release import Release
-from harness.releases import fitting, refused_values, rights, value_kinds
+from harness.releases import fitting, refused_values, rights, value_kinds, values_doing
 from harness.releases.fitting import Fit, Given, Misfit
-from harness.releases.helm import Helm
+from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import of_values
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.values import at, merge
@@ -52,19 +52,33 @@ def mistakes(given: Given, helm: Helm, first: ReleaseOnPath) -> Finding | None:
     return _misfit(found, given, first) if found else None
 
 
-def refused(finding: Finding, files: Sequence[str]) -> Finding:
-    """The finding about an install with the user's values; one that an API server took for wrong in itself is an error.
+def refused(finding: Finding, given: Given, helm: Helm, first: ReleaseOnPath) -> Finding:
+    """The finding about an install; an error where the user's values may be what was refused, or cannot work.
 
-    Whether it is the values or the chart cannot be told from that.
+    Whether it is the values or the chart cannot be told from what an API server takes for wrong in itself.
     """
-    if finding.verdict is not Verdict.FAILED or not invalid.says_so(finding.message):
+    if finding.verdict is not Verdict.FAILED or not any(given.users):
         return finding
     said, _, _ = finding.message.partition("\n  next: ")
-    told = (
-        f"the API server does not take what the chart makes of the values of --values{_named(files)}: {said}\n"
-        "  next: correct the value that these words are about; if it is right, see whether the cell passes without it"
-    )
+    if invalid.says_so(finding.message):
+        why = "the API server does not take what the chart makes of"
+        step = "correct the value that these words are about; if it is right, see whether the cell passes without it"
+    elif doing := _doing(finding, given, helm, first):
+        why, said = f"{first.release.name} does not start with", f"{doing}: {said}"
+        step = "correct these values, or see whether the cell passes without them"
+    else:
+        return finding
+    told = f"{why} the values of --values{_named(given.files)}: {said}\n  next: {step}"
     return errored(CHECK, told, **finding.evidence)
+
+
+def _doing(finding: Finding, given: Given, helm: Helm, first: ReleaseOnPath) -> str:
+    """What the values do to the pods that did not start; empty where they are not known to."""
+    try:
+        theirs, own = (fitting.rendered(helm, first.chart, it) for it in (given, replace(given, users=())))
+    except HelmError:
+        return ""
+    return values_doing.found(finding.message, theirs, own, merge(*given.users))
 
 
 def _misfit(found: Misfit, given: Given, first: ReleaseOnPath) -> Finding:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why drivers failed, wait, or got no executors: the operator tells at most an exit status; logs and events say more."""
+"""Why drivers failed, wait, or got no executors: the operator tells an exit status; logs and events say more."""
 
 from __future__ import annotations
 

@@ -39,6 +39,12 @@ def facts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "defaults", lambda chart: chart_facts.values("2.5.2"))
 
 
+def asked(values: Mapping[str, Any]) -> tuple[Given, Helm, ReleaseOnPath]:
+    given = Given(name="it", namespace="it", own=[{}], users=[values], job_namespaces=["a"], files=["prod.yaml"])
+    first = ReleaseOnPath(release=CATALOGUE.release("2.5.2"), chart=CHART, values={})
+    return given, cast(Helm, NoHelm()), first
+
+
 def look(values: Mapping[str, Any], *, refuses: str = "", releases: tuple[str, ...] = ("2.5.2",)) -> Fit | Finding:
     given = Given(name="it", namespace="it", own=[{}], users=[values], job_namespaces=["a"], files=["prod.yaml"])
     on_path = {it: ReleaseOnPath(release=CATALOGUE.release(it), chart=CHART, values={}) for it in releases}
@@ -133,7 +139,7 @@ INVALID = 'helm upgrade failed: Deployment.apps "it" is invalid: spec.replicas: 
 def test_an_install_that_an_api_server_takes_for_wrong_may_be_the_values_fault(
     finding: Finding, verdict: Verdict
 ) -> None:
-    found = values_fit.refused(finding, ["prod.yaml"])
+    found = values_fit.refused(finding, *asked({"a": 1}))
     assert found.verdict is verdict
     if verdict is Verdict.ERROR:
         assert "of the values of --values (prod.yaml): " in found.message

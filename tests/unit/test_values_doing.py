@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether values are why an operator does not start: by its words, and by what they render otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from test_values_fit import asked
+
+from harness.releases import fitting, values_doing
+from harness.run import values_fit
+from harness.verdicts import Verdict, failed
+
+IMAGE = "ghcr.io/kubeflow/spark-operator/controller:2.5.2"
+CONTROLLER, POD = "spark-operator-controller", "spark-operator-controller-7d9f-x2"
+
+
+def rendered(*beside: dict[str, Any], pod: dict[str, Any] | None = None, **changes: Any) -> list[dict[str, Any]]:
+    own = {"name": CONTROLLER, "image": IMAGE}
+    own |= {"args": ["controller", "start", "--zap-log-level=info", "--namespaces=a"], **changes}
+    labels = {"app.kubernetes.io/component": "controller"}
+    spec = {"containers": [own, *beside], **(pod or {})}
+    return [{"kind": "Deployment", "metadata": {"labels": labels}, "spec": {"template": {"spec": spec}}}]
+
+
+def crashes(words: str, container: str = CONTROLLER, last: str = "exit 1 (Error)") -> str:
+    return f"2.5.2 was not installed: container {container} of pod {POD} crashes: 2 restarts, last {last}: {words}"
+
+
+ARGS = ["controller", "start", "--zap-log-level=verbose", "--namespaces=a"]
+SIDECAR = {"name": "fluent-bit", "image": "docker.io/fluent/fluent-bit:4.0"}
+WAITS = f"release 2.5.2 was not ready within 180 s; last seen: pod {POD} Pending"
+INVALID = 'Error: invalid argument "verbose" for "--zap-log-level" flag: invalid log level "verbose"'
+
+
+@pytest.mark.parametrize(
+    ("said", "theirs", "doing"),
+    [
+        (crashes(INVALID), rendered(args=ARGS), "they give the controller --zap-log-level=verbose (controller.level)"),
+        (
+            crashes("Error: unknown flag: --fast"),
+            rendered(args=[*ARGS, "--fast=1"]),
+            "they give the controller --fast=1",
+        ),
+        (
+            crashes('invalid value "x" for flag -kube-qps: parse error'),
+            rendered(args=[*ARGS, "-kube-qps=x"]),
+            "-kube-qps=x",
+        ),
+        (
+            crashes("listen tcp :80: bind: permission denied"),
+            rendered(ports=[{"containerPort": 80}]),
+            "controller.ports",
+        ),
+        (crashes("", last="exit 137 (OOMKilled)"), rendered(resources={"limits": {"memory": "32Mi"}}), "resources"),
+        (
+            crashes("open /tmp/x: read-only file system"),
+            rendered(pod={"securityContext": {"runAsUser": 185}}),
+            "controller.securityContext",
+        ),
+        (crashes("exec /usr/bin/tini: exec format error"), rendered(image="acme.io/op:arm"), "controller.image"),
+        (crashes("cannot connect", "fluent-bit"), rendered(SIDECAR), "they bring the container fluent-bit"),
+        (
+            f"container fluent-bit of pod {POD} cannot be started: no such key",
+            rendered(SIDECAR),
+            "they bring the container fluent-bit",
+        ),
+        (
+            f"the image {SIDECAR['image']} of pod {POD} cannot be pulled: not found",
+            rendered(SIDECAR),
+            "they bring the image docker.io/fluent/fluent-bit:4.0",
+        ),
+        (
+            f"the image acme.io/op:9 of pod {POD} cannot be pulled: not found",
+            rendered(image="acme.io/op:9"),
+            "they bring the image acme.io/op:9",
+        ),
+        (
+            f"{WAITS} (wait-db waiting CrashLoopBackOff, {CONTROLLER} waiting PodInitializing)",
+            rendered(pod={"initContainers": [{"name": "wait-db", "image": "docker.io/busybox"}]}),
+            "they bring the container wait-db, which is not ready",
+        ),
+    ],
+)
+def test_what_the_values_render_otherwise_and_the_words_are_about_is_their_doing(
+    said: str, theirs: list[dict[str, Any]], doing: str
+) -> None:
+    assert doing in values_doing.found(said, theirs, rendered(), {"controller": {"level": "verbose"}})
+
+
+@pytest.mark.parametrize(
+    ("said", "theirs"),
+    [
+        (crashes(INVALID), rendered()),
+        (crashes("Error: unknown flag: --slow"), rendered(args=ARGS)),
+        (crashes("panic: runtime error: invalid memory address"), rendered(args=ARGS)),
+        (crashes("listen tcp :80: bind: permission denied"), rendered(args=ARGS)),
+        (crashes("", last="exit 137 (OOMKilled)"), rendered(SIDECAR)),
+        (
+            f"the image {IMAGE} of pod {POD} cannot be pulled: not found",
+            rendered(SIDECAR),
+        ),
+        (f"{WAITS} (fluent-bit running, {CONTROLLER} waiting CrashLoopBackOff)", rendered(SIDECAR)),
+        (crashes(INVALID), []),
+    ],
+)
+def test_what_the_release_does_itself_stays_its_own(said: str, theirs: list[dict[str, Any]]) -> None:
+    assert values_doing.found(said, theirs, rendered(), {}) == ""
+
+
+def test_the_finding_is_an_error_that_names_the_file_and_the_value_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "rendered", lambda _, __, it: rendered(args=ARGS) if it.users else rendered())
+    values = {"controller": {"level": "verbose"}}
+    found = values_fit.refused(failed("installed", f"{crashes(INVALID)}\n  next: see its log"), *asked(values))
+    assert found.verdict is Verdict.ERROR
+    assert found.message.startswith(
+        "2.5.2 does not start with the values of --values (prod.yaml): they give the controller "
+        "--zap-log-level=verbose (controller.level): "
+    )
+    assert found.message.count("\n  next: ") == 1
+
+    panic = failed("installed", crashes("panic: runtime error"))
+    assert values_fit.refused(panic, *asked(values)) == panic
