@@ -35,7 +35,9 @@ _LOGIN = re.compile(
     rf"\s-[paw](?!assWord\b)(?:=|\s*){_ARGUMENT}"
 )
 _ADDED = re.compile(rf"\b(?:useradd|usermod){_WITHIN}\s(?:-p|--password)(?:=|\s+){_ARGUMENT}")
-_CAPITAL = re.compile(rf"\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|mosquitto_\w+)\b{_WITHIN}\s-[PN]\s*{_ARGUMENT}")
+_CAPITAL = re.compile(
+    rf"\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|ipmitool|mosquitto_\w+)\b{_WITHIN}\s-[PN]\s*{_ARGUMENT}"
+)
 _ALIAS = re.compile(rf"\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+{_ARGUMENT}")
 _ALIAS_OF_HADOOP = re.compile(rf"\bcredential\s+create\s+\S+\s{_WITHIN}-v(?:alue)?\s+{_ARGUMENT}")
 _USER = re.compile(
@@ -64,7 +66,7 @@ _PRINTED = re.compile(rf"\b(?:echo|printf)\s+(?:-\w+\s+|['\"]?[\w:-]*%s(?:\\n)?[
 _HERE_STRING = re.compile(rf"{_ASKS}[^|&;<]{{0,200}}<<<\s*{_ARGUMENT}")
 _BY_POSITION = re.compile(
     r"\b(?:aws (?:--?[\w-]+(?:[ =](?!-|configure)\S+)? )*configure set \S*(?:secret|token)\S*|vault login"
-    r"|htpasswd -\w*b\w* \S+ \S+)\s+"
+    r"|htpasswd (?=-\w*b)(?:-\w*n\w*|-\w+ \S+) \S+)\s+"
     r"(?P<quote>['\"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)++|[^\s=-][^\s=]*(?=\s|$)))"
 )
 _OPENSSL = re.compile(r"-pass(?:in|out)?\s+(?P<quote>['\"])?pass:(?P<value>(?(quote)(?:(?!(?P=quote)).)+|\S+))")
@@ -205,7 +207,7 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("<<<",), _rule(_HERE_STRING)),
     (("configure set", "vault login", "htpasswd"), _rule(_BY_POSITION)),
     (("pass:",), _rule(_OPENSSL)),
-    (("sqlcmd", "bcp", "isql", "zip", "ssh-keygen", "ftp", "mosquitto"), _rule(_CAPITAL)),
+    (("sqlcmd", "bcp", "isql", "zip", "ssh-keygen", "ftp", "ipmitool", "mosquitto"), _rule(_CAPITAL)),
     (("mc ",), _rule(_ALIAS)),
     (("credential create",), _rule(_ALIAS_OF_HADOOP)),
     (("from-literal",), _rule(_LITERAL)),
@@ -217,7 +219,7 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
         answered,
     ),
     (("config",), _configured),
-    ((" set ",), _all_set),
+    ((" set ", "vault kv "), _all_set),
     ((" --value", " --body"), _stored),
     *((words, _rule(re.compile(pattern))) for words, pattern in secret_positions.PLACES),
     (("['",), listed),

@@ -134,6 +134,8 @@ _FORMS = (
         [r"""(?:roxy|uri|dsn)["'=: ]+[\w.-]+:[^\s/@]+@"""],
         r"""((?i:proxy|uri|dsn)["']?(?:\s*[=:]\s*|\s+)["']?[\w.-]+:)(?!//)[^\s/@"']+(?=@)""",
     ),
+    # A host that was not found, since a login went before it
+    _form([r"lookup [\w.-]+:[^\s@]+@"], r"""(\blookup [\w.-]+:)[^\s@"'/]+(?=@(?!sha256))"""),
     _form([r"@(?:tcp|unix)\("], r"((?<![\w.-])[\w.-]+:)[^\s@/\"']+(?=@(?:tcp|unix)\()"),
     _form(["jdbc:oracle"], r"(jdbc:oracle:\w+:[^\s/@]+/)(?:\\*\"[^\"\n]+\"|[^\s@]+)(?=@)"),
     # sbt: realm, host, user and password

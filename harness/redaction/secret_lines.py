@@ -38,9 +38,9 @@ _OF_NETRC = re.compile(r"\s*(?:machine|login|account)\s+\S+\s*$|\s*default\s*$")
 _PASSWORD_OF_NETRC = re.compile(r"^(?P<lead>password[ \t]+)(?P<value>\S+)(?P<tail>\s*)$")
 _ITEM = re.compile(r"""^(?P<head>\s*(?:-\s+)?["']?)(?P<value>[^\s"'-][^"']*?)(?P<tail>["']?\s*[,\\]?\s*)$""")
 _NAME_LINE = re.compile(
-    r"""(?i)^\s*(?:-\s+)?["']?(?:name|key|property)["']?\s*[:=]\s*["']?(?P<key>[\w.-]+)["']?,?\s*$"""
+    r"""(?i)^\s*(?:-\s+)?["']?(?:name|key|property)["']?\s*[:=|│]\s*["']?(?P<key>[\w.-]+)["']?,?\s*$"""
 )
-_VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=]\s*(?P<rest>\S.*)$""")
+_VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=|│]\s*(?P<rest>\S.*)$""")
 _BLOCK = re.compile(r"(?:[!&]\S+\s+)*[|>][+-]?\d?[+-]?\s*(?:\#.*)?$")
 _LOGFMT = re.compile(r"[\s&;][\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
 _OTHER_FIELD = re.compile(r",\s[\w.-]+: ")

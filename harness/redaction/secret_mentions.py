@@ -19,7 +19,8 @@ WORDS = (
     *("art-api", "beeline", "sqlcmd", "bcp ", "unzip", "zip -", "ssh-keygen", "::add-mask", "mc alias"),
     *("mosquitto", "mc config", "sudo -", "ctr ", "etcdctl", "smbclient", "delegation=", "kadmin", "cqlsh"),
     *("useradd", "usermod", "twine", "http-basic.", "unseal", "sqlplus", "impdp", "expdp", "rabbitmqctl", "setuser"),
-    *("sig%3d", "securestring"),
+    *("sig%3d", "securestring", "openssl", "http -", "https -", "vault kv", "mc admin", "net user", "nmcli", "7z "),
+    *("snmp", "ipmitool", "freerdp"),
 )
 _SHORT = re.compile(
     r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])|(?:bind|root|(?-i:[a-z]P))pw\b"

@@ -17,6 +17,7 @@ _SECRET_ENDS = (
     *("password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "pwd", "secret", "token", "tokens"),
     *("credential", "credentials", "creds", "dockerconfigjson", "dockercfg", "htpasswd", "signature"),
     *("storepass", "keypass", "userpass", "requirepass", "masterauth", "bindpw", "rootpw"),
+    *("sshpass", "dbpass", "rootpass", "adminpass", "smtppass", "mailpass", "ftppass", "ldappass", "bindpass"),
     *("apikey", "apikeys", "accesskey", "secretkey", "privatekey", "authkey", "signingkey", "encryptionkey"),
     *("masterkey", "sharedkey", "accountkey", "sharedaccesskey", "storagekey", "sshkey", "connectionstring"),
 )
@@ -79,7 +80,14 @@ KEYS_OF = frozenset(
 )
 _PAIRS = frozenset(
     (
-        *(("connection", "string"), ("key", "data"), ("secret", "id"), ("session", "id"), ("user", "info")),
+        *(
+            ("connection", "string"),
+            ("key", "data"),
+            ("secret", "id"),
+            ("session", "id"),
+            ("user", "info"),
+            ("props", "key"),
+        ),
         *(("pass", "code"), ("pass", "phrase"), ("pass", "word")),
         *(("code", "verifier"), ("client", "assertion"), ("art", "api")),
     )
@@ -180,8 +188,8 @@ _SAID_BEFORE = re.compile(r".*(?:[;.!?]\s|[\[(](?=[^\])]*$))", re.S)
 def is_secret(name: str) -> bool:
     """Whether a field, option, variable, property or header of this name has a secret as its value."""
     name = name[-_MAX_NAME:]
-    if name == "PASS" or _IN_CODE.search(name) or name.endswith(_FILES_OF_USERS):
-        # The result of a test, a place in a stack trace, an exception, and a file with no password in it
+    if name in ("PASS", "sshpass") or _IN_CODE.search(name) or name.endswith(_FILES_OF_USERS):
+        # The result of a test, a command, a place in a stack trace, an exception, and a file with no password in it
         return False
     if " " in name:
         name = _SAID_BEFORE.sub("", name)
@@ -221,7 +229,7 @@ def _tells(words: list[str], at: int) -> bool:
 # A reference to a secret, what was masked already, or no value at all.
 _NO_VALUE = re.compile(
     r"""(?ix)
-    \s* (?: true | false | read | write
+    \s* (?: true | false | read | write | required | optional | enabled | disabled | omit | include | same-origin
       | null | none | nil | ~ | yes | no | undefined | bool(?:ean)? | int(?:eger)?
       # Spark's schemas, the last of which it cuts
       | string(?:\ \.\.\.\ \d+\ more\ fields)?
@@ -247,7 +255,7 @@ _NO_VALUE = re.compile(
     re.DOTALL,
 )
 _PATH = re.compile(
-    r"(?:file:/*)?(?:~|\.{1,2})?/?(?:app|certs?|data|dev|etc|home|kind|mnt|opt|private|proc|root|run|srv|tmp|usr|var"
+    r"(?:file:/*)?(?:~|\.{1,2})?/?(?:app|bin|certs?|data|dev|etc|home|kind|mnt|opt|private|proc|root|run|srv|tmp|usr|var"
     r"|secrets|\.docker|\.kube|\.config)(?:/[\w.@+-]+)+/?"
     r"|(?:[\w.@+-]*/)*[\w@+-][\w.@+-]*\.(?:crt|jks|json|keytab|pem|properties|toml|txt|xml|yaml|yml|key)"
 )
@@ -305,5 +313,6 @@ def is_harmless(value: str, name: str = "") -> bool:
     if value == "latest" and "-" in name:
         # The version of a secret in a store: `db-password:latest`
         return True
-    is_count = lowered.endswith(("tokens", "tokens/s")) or (lowered == "pass" and not name.startswith("-"))
+    is_pass = lowered == "pass" and not name.startswith("-") and len(value) <= _LONGEST_NUMBER
+    is_count = lowered.endswith(("tokens", "tokens/s")) or is_pass
     return is_count and bool(_COUNT.fullmatch(value))

@@ -27,6 +27,32 @@ PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("cargo login", "unseal ", "--hmac"),
         rf"(?:\bcargo\s+login\s+(?:--registry(?:=|\s+)\S+\s+)?|\boperator\s+unseal\s+{_OPTIONS}|--hmac(?:=|\s+)){ARGUMENT}",
     ),
+    (("openssl",), rf"\bopenssl\s+(?:enc|aes[\w-]*|des[\w-]*)\s{WITHIN}\s?-[kK]\s+{ARGUMENT}"),
+    (
+        ("openssl passwd",),
+        rf"\bopenssl\s+passwd\s+(?:-(?:\d|apr1|crypt|aixmd5|noverify|salt\s+\S+)\s+){{0,5}}{ARGUMENT}",
+    ),
+    (("mc admin", "net user"), rf"\b(?:mc\s+admin\s+user\s+add\s+{_ONE}|net\s+user)\s+{_ONE}\s+(?!/){ARGUMENT}"),
+    (
+        ("nmcli", "rclone"),
+        (
+            rf"\b(?:nmcli|rclone\s+config\s+(?:create|update))\s{WITHIN}"
+            rf"(?<=\s)(?:password|psk|pass|token|secret_access_key|account_key|(?:wifi-sec|802-1x)\S*\.\S+)\s+{ARGUMENT}"
+        ),
+    ),
+    *((("snmp",), rf"\bsnmp\w+{WITHIN}\s-{it}\s*{ARGUMENT}") for it in "AXc"),
+    (("freerdp",), rf"freerdp\d?\b{WITHIN}\s/p:{ARGUMENT}"),
+    (
+        ("'auth ", '"auth '),
+        r"(?:<<<\s*|\b(?:echo|printf)\s+(?:-\w+\s+)?)(?P<quote>['\"])AUTH\s+(?P<value>[^\n'\"]+)(?=['\"])",
+    ),
+    (
+        ("getconnection(",),
+        (
+            r"""\bgetConnection\(\s*(?:"[^"\n]{1,500}"|[\w.]{1,80})\s*,\s*(?:"[^"\n]{1,200}"|[\w.]{1,80})\s*,"""
+            r"""\s*"(?P<value>[^"\n]{1,400})(?="\s*\))"""
+        ),
+    ),
     # A user and a password together
     (
         ("sqlplus", "impdp", "expdp", "sqlldr"),
@@ -36,9 +62,9 @@ PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
         ),
     ),
     (
-        ("addauth digest", "stats auth"),
+        ("addauth digest", "stats auth", "user add "),
         (
-            r"(?:\b(?:addauth\s+digest|stats\s+auth)\s+)"
+            r"(?:\b(?:addauth\s+digest|stats\s+auth|etcdctl\s(?:[^|&;\n]{0,200}?\s)?user\s+add)\s+)"
             r"(?P<quote>['\"])?[\w.@-]+:(?P<value>(?(quote)(?:(?!(?P=quote)).)+|[^\s'\"]+))"
         ),
     ),
@@ -73,8 +99,8 @@ SETTINGS = re.compile(
 )
 """`npm config set //host/:_authToken x`, `pulumi config set --secret dbPassword x`, `git config x.token y`"""
 
-ASSIGNED = re.compile(r"\bsecrets?\s+set\s(?P<rest>[^|&;\n]{1,2000})")
-"""`flyctl secrets set A=x B=y`: each of them is a secret."""
+ASSIGNED = re.compile(r"\b(?:secrets?\s+set|vault\s+kv\s+(?:put|patch))\s(?P<rest>[^|&;\n]{1,2000})")
+"""`flyctl secrets set A=x B=y`, `vault kv put path a=x b=y`: each of them is a secret."""
 
 ONE_ASSIGNED = re.compile(
     r"(?<=\s)(?!-)[A-Za-z_]\w{0,120}=(?P<quote>['\"])?(?P<value>(?(quote)(?:(?!(?P=quote)).)+|[^\s'\"]+))"

@@ -34,7 +34,7 @@ _OF_WORDS = re.compile(
 _SEPARATOR = re.compile(
     rf"""(?x){QUOTE}?(?:\]|\)(?=\s*[-=]>)|(?:</?(?:b|code|strong)>|\*\*){{1,2}}(?=:\s))?(?P<sep>\s*
     (?: :\s*\w+(?:[\[<]\w+[\]>])?\s*=(?=\s*["'])
-      | [:?]= | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
+      | [:?]= | :\*\*(?=\s) | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
     (?:(?:(?:\w+\.)*(?!{WRAPPERS}\()[A-Z]\w*\(|ConvertTo-SecureString\s(?:-\w+\s)*)(?=["'])
       | \((?=["']) | \(\*?[\w.]+\)[ (]?(?:\(0x[0-9a-f]+\)\()?(?:\(len=\d+(?:\ cap=\d+)?\)[ ])?(?="))?)"""
 )
@@ -101,8 +101,9 @@ _TABBED = re.compile(r"(^\s*([\w.-]+)\t+)(\S+)(?=\s*$)")
 # `set spark.x.password to y`; words without dots or underscores may be any sentence's
 _SET_FROM = re.compile(r"((?<![\w.-])((?=[\w-]{1,120}[._])[\w.-]{1,200}+)\s+from\s+['\"]?)([^\s'\"]+)(?=['\"]?\s+to\b)")
 _SET_TO = re.compile(
-    r"""((?i:\b(?:set|setting|changed|changing|updated|updating|overrid(?:ing|den?)|replac(?:ed|ing)))\s+["'`]?"""
-    r"""((?=[\w-]{1,120}[._])[\w.-]{1,200}+)["'`]?\s+(?:from\s+\S+\s+)?to:?\s+(?P<quote>["'`])?)"""
+    r"""((?i:\b(?:set|setting|changed|changing|updated|updating|overrid(?:ing|e[ns]?|den)|replac(?:ed|ing)))\s+"""
+    r"""(?:(?i:property|option|key|setting|parameter|variable|value\s+of)\s+)?["'`]?"""
+    r"""((?=[\w-]{1,120}[._])[\w.-]{1,200}+)["'`]?\s+(?:\([^()\n]{1,80}\)\s+)?(?:from\s+\S+\s+)?(?:to|with):?\s+(?P<quote>["'`])?)"""
     r"""((?(quote)[^\n"'`]+|[^\s"'`]+))"""
 )
 # The last argument of what holds a user and a password
@@ -115,8 +116,14 @@ _ALONE = re.compile(rf"(^\s+password[ ]+)(?!(?:{'|'.join(STATUS_WORDS)})\b)(\S+)
 # The second value of a change: `~ password = "old" -> "new"`
 _CHANGED = re.compile(rf"{QUOTE}?\s*->\s*(?={QUOTE})")
 _SAID = re.compile(
-    r"(?i)(\b(?:pass(?:word|phrase)\s+(?:is|was|set to|now):?\s+|(?:token|secret)\s+(?:is:?\s+(?=[\"'])|is:\s+))[\"']?)"
+    r"(?i)(\b(?:pass(?:word|phrase)\s+(?:is|was|set to|now):?\s+|(?:api\s?key|token|secret)\s+(?:is:?\s+(?=[\"'])|(?:is|value|provided|given|used):\s+)"
+    r"|(?:generated|initial|temporary|random)\s(?:\w+\s){0,2}pass(?:word|phrase)\s(?:is\sgenerated\s)?for\s[^\s:]{1,200}:\s+)[\"']?)"
     r"(?=\S*[\d!@#$%^&*])([^\s,;\"']+)"
+)
+# `login failed with password x`; a word alone may say what kind of login it was
+_TRIED = re.compile(
+    r"(?i)(\bwith\s+(?:the\s+|an?\s+)?(?:password|passphrase|api\s?key|secret|token)\s+(?P<quote>[\"'`])?)"
+    r"((?(quote)[^\n\"'`]+|(?=[^\s\"'`,;]*\d)[^\s\"'`,;=]{6,}))(?=(?(quote)[\"'`]|(?:[\s,;]|$)))"
 )
 _HEADER = re.compile(
     rf"""(?ix)
@@ -374,9 +381,10 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("nil",), _by_pattern(_TRIPLE, 2, 3)),
     (("machine ", "login ", "default "), _by_pattern(_MACHINE, 0, 2)),
     (("identified ", "password '", 'password "', "secret '", 'secret "'), _by_pattern(_SQL, 0, 3)),
-    (("password is", "password was", "set to", "phrase is", "token is", "secret is"), _by_pattern(_SAID, 0, 2)),
+    (("password ", "set to", "phrase ", "token ", "secret ", "key "), _by_pattern(_SAID, 0, 2)),
     ((" to ", " to: "), _by_pattern(_SET_FROM, 2, 3)),
-    ((" to ", " to: "), _by_pattern(_SET_TO, 2, 4)),
+    ((" to ", " to: ", " with ", " with: "), _by_pattern(_SET_TO, 2, 4)),
+    (("with ",), _by_pattern(_TRIED, 0, 3)),
     (("requirepass", "masterauth"), _by_pattern(_DIRECTIVE, 0, 2)),
     (("::add-mask",), _by_pattern(_MASKED_IN_CI, 0, 2)),
     (("::s",), _by_pattern(_SET_IN_CI, 2, 3)),
