@@ -219,7 +219,7 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
         answered,
     ),
     (("config",), _configured),
-    ((" set ", "vault kv "), _all_set),
+    ((" set ",), _all_set),
     ((" --value", " --body"), _stored),
     *((words, _rule(re.compile(pattern))) for words, pattern in secret_positions.PLACES),
     (("['",), listed),

@@ -40,6 +40,7 @@ PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
             rf"(?<=\s)(?:password|psk|pass|token|secret_access_key|account_key|(?:wifi-sec|802-1x)\S*\.\S+)\s+{ARGUMENT}"
         ),
     ),
+    (("vault kv",), rf"\bvault\s+kv\s+(?:put|patch)\s{WITHIN}\svalue={ARGUMENT}"),
     *((("snmp",), rf"\bsnmp\w+{WITHIN}\s-{it}\s*{ARGUMENT}") for it in "AXc"),
     (("freerdp",), rf"freerdp\d?\b{WITHIN}\s/p:{ARGUMENT}"),
     (
@@ -99,8 +100,8 @@ SETTINGS = re.compile(
 )
 """`npm config set //host/:_authToken x`, `pulumi config set --secret dbPassword x`, `git config x.token y`"""
 
-ASSIGNED = re.compile(r"\b(?:secrets?\s+set|vault\s+kv\s+(?:put|patch))\s(?P<rest>[^|&;\n]{1,2000})")
-"""`flyctl secrets set A=x B=y`, `vault kv put path a=x b=y`: each of them is a secret."""
+ASSIGNED = re.compile(r"\bsecrets?\s+set\s(?P<rest>[^|&;\n]{1,2000})")
+"""`flyctl secrets set A=x B=y`: each of them is a secret."""
 
 ONE_ASSIGNED = re.compile(
     r"(?<=\s)(?!-)[A-Za-z_]\w{0,120}=(?P<quote>['\"])?(?P<value>(?(quote)(?:(?!(?P=quote)).)+|[^\s'\"]+))"

@@ -34,7 +34,8 @@ _OF_WORDS = re.compile(
 _SEPARATOR = re.compile(
     rf"""(?x){QUOTE}?(?:\]|\)(?=\s*[-=]>)|(?:</?(?:b|code|strong)>|\*\*){{1,2}}(?=:\s))?(?P<sep>\s*
     (?: :\s*\w+(?:[\[<]\w+[\]>])?\s*=(?=\s*["'])
-      | [:?]= | :\*\*(?=\s) | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
+      | [:?]= | :\*\*(?=\s) | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd]
+      | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
     (?:(?:(?:\w+\.)*(?!{WRAPPERS}\()[A-Z]\w*\(|ConvertTo-SecureString\s(?:-\w+\s)*)(?=["'])
       | \((?=["']) | \(\*?[\w.]+\)[ (]?(?:\(0x[0-9a-f]+\)\()?(?:\(len=\d+(?:\ cap=\d+)?\)[ ])?(?="))?)"""
 )
@@ -116,7 +117,8 @@ _ALONE = re.compile(rf"(^\s+password[ ]+)(?!(?:{'|'.join(STATUS_WORDS)})\b)(\S+)
 # The second value of a change: `~ password = "old" -> "new"`
 _CHANGED = re.compile(rf"{QUOTE}?\s*->\s*(?={QUOTE})")
 _SAID = re.compile(
-    r"(?i)(\b(?:pass(?:word|phrase)\s+(?:is|was|set to|now):?\s+|(?:api\s?key|token|secret)\s+(?:is:?\s+(?=[\"'])|(?:is|value|provided|given|used):\s+)"
+    r"(?i)(\b(?:pass(?:word|phrase)\s+(?:is|was|set to|now):?\s+|(?:api\s?key|token|secret)\s+"
+    r"(?:is:?\s+(?=[\"'])|(?:is|value|provided|given|used):\s+)"
     r"|(?:generated|initial|temporary|random)\s(?:\w+\s){0,2}pass(?:word|phrase)\s(?:is\sgenerated\s)?for\s[^\s:]{1,200}:\s+)[\"']?)"
     r"(?=\S*[\d!@#$%^&*])([^\s,;\"']+)"
 )
