@@ -152,6 +152,7 @@ def test_a_place_in_a_part_is_that_of_the_same_character_in_the_whole() -> None:
 _LETTERS = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY" * 3
 _HEX = "0a1b2c3d4e5f6789" * 4
 _FORMS = (
+    "dial tcp: lookup me:Jx7kq2LmPq@db.example.org: no such host",
     "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.",
     *(f"gh{kind}_{_LETTERS[:36]}" for kind in "pousr"),
     *(f"{it}{_LETTERS[:36]}" for it in ("github_pat_", "dckr_pat_", "dckr_oat_")),
