@@ -150,17 +150,23 @@ def call(
 
 @contextmanager
 def background(
-    argv: Sequence[str | Path], *, log_file: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    argv: Sequence[str | Path],
+    *,
+    log_file: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    without: str = "",
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program in the background of the block and terminate it (SIGTERM, then SIGKILL) at the block's end.
 
-    Both of its output streams are appended to `log_file`. Raises ToolError when the program is missing.
+    Both of its output streams are appended to `log_file`. Of this process's environment it does not get variables
+    that begin with `without`. Raises ToolError when the program is missing.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     words = [str(word) for word in argv]
     log.debug("+ %s &", shown(words))
     with log_file.open("ab") as sink:
-        child = _start(words, env=env, cwd=cwd, stdin=None, stdout=sink, stderr=sink)
+        child = _start(words, env=env, cwd=cwd, stdin=None, stdout=sink, stderr=sink, without=_beginning(without))
     with children.alive(child):
         try:
             yield child
@@ -232,6 +238,11 @@ def _not_executable(program: str, refused: OSError) -> ToolError:
     return ToolError(
         f"{program} cannot be executed: {refused.strerror}", f"check what it is: ls -l {program}; file {program}"
     )
+
+
+def _beginning(prefix: str) -> list[str]:
+    """The variables of this process's environment that begin so; none for an empty prefix."""
+    return [name for name in list(os.environ) if prefix and name.startswith(prefix)]
 
 
 def _environment(without: Sequence[str]) -> dict[str, str]:

@@ -149,8 +149,9 @@ def serve(
             security=security,
             cache_of=cache_of,
         )
-        environment = {**_ENVIRONMENT, **({"SSL_CERT_FILE": str(ca)} if ca else {})}
-        with process.background([binary, "serve", config], log_file=log_file, env=environment) as child:
+        env = {**_ENVIRONMENT, **({"SSL_CERT_FILE": str(ca)} if ca else {})}
+        # It takes podman's REGISTRY_AUTH_FILE for its own, and does not start (configuration/parser.go).
+        with process.background([binary, "serve", config], log_file=log_file, env=env, without="REGISTRY_") as child:
 
             def look() -> str:
                 # In this order: a server that has ended has written all that it had to say.

@@ -48,6 +48,15 @@ def test_what_is_pushed_stays_in_the_storage(registry_binary: Path, tmp_path: Pa
     assert '"HEAD /v2/a/b/manifests/1 HTTP/1.1" 200' in (tmp_path / "log").read_text()
 
 
+def test_settings_of_other_programs_are_not_the_servers(
+    registry_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/run/user/1000/containers/auth.json")
+    monkeypatch.setenv("REGISTRY_HTTP_ADDR", "192.0.2.1:1")
+    with serve(registry_binary, tmp_path / "storage", tmp_path / "log") as server:
+        assert server.address.startswith("127.0.0.1:")
+
+
 def test_a_taken_port_is_told(registry: Server, registry_binary: Path, tmp_path: Path) -> None:
     port = int(registry.address.rsplit(":", 1)[1])
     with (
