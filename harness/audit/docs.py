@@ -35,6 +35,8 @@ from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, HUB_CACHES, ImageReference
 from harness.releases.charts import CHART_NAME
 
+# GitHub names an image so, too: `gh attestation verify oci://…`
+_VERIFIED = re.compile(r"\battestation\s+(?:verify|download)\s[^|;&]*$")
 _NEARBY = 200
 _VERSION = re.compile(r"(?:tag|version|semver)[\"']?\s*[:= ]\s*[\"']?(\d+\.\d+\.\d+)")
 _LOCKS = (".lock", ".lock.yml", ".lock.yaml", ".spdx", ".spdx.json", ".cdx.json", ".cdx.xml", "bom.json")
@@ -220,7 +222,7 @@ class Scanner:
     ) -> Stale | None:
         if it.scheme == "oci://":
             told = self._addresses.chart(it.name)
-            if told is None:
+            if told is None or _VERIFIED.search(lines.before(it.start)):
                 return None
             begin, end = it.start - len(it.scheme), it.start + len(it.text.partition(":")[0])
             version = it.tag or next(iter(_VERSION.findall(lines.text[it.end : it.end + _NEARBY])), "")

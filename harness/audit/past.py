@@ -29,6 +29,8 @@ _SOMEWHERE = re.compile(
     r"|\b(?:used to|formerly|previously|originally|historically|in the past)\b"
     r"|\b(?:has|have|gets?|receives?) no\b|\b(?:do not|don't|never|must not|should not) (?:use|pull)\b"
     r"|\bno longer\s+(?:\w+\s+){0,2}?(?:used?|updated|maintained|published|gets?|receives?|pulled?|available|exists?)\b"
+    r"|\b(?:that|which|who|if you)\s+still\s+(?:runs?|uses?|pulls?|names?|have|has)\b"
+    r"|\bNAME\W{0,3}\((?:the\s+)?(?:old|former|previous|outdated|legacy)\b"
     rf"|\b(?:until|before|prior to|older than|earlier than|up to|through)\s+{_VERSION}",
     re.I,
 )

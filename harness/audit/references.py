@@ -55,6 +55,7 @@ _COMMAND = re.compile(
     r"|(?-i:^\s*FROM\s|\bCOPY\s+--from=)|--image[= ]|\bimage\s+[\"']$)[^|;&]*$",
     re.I,
 )
+_PULLED = re.compile(r"\b(?:docker|podman|nerdctl|buildah|crane|crictl)\s+(?:images?\s+)?pull\s+(?:-\S+\s+)*[\"']?$")
 _IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
 _MODULE = re.compile(r"(?:[\w.]+\.)?(?:docker|podman)_image\b")
 """What pulls images in Ansible and Salt."""
@@ -329,7 +330,17 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
         first, last = text.rfind("{", 0, reference.start), text.find("}", reference.end)
         return bool(_DATASOURCE.search(text, max(first, 0), last if last >= 0 else len(text)))
     around = [*dict.fromkeys(owners)] if owners[:1] == ["name"] else owners
-    return in_image_key(around[:2]) or any(map(_MODULE.match, owners[:4]))
+    if in_image_key(around[:2]) or any(map(_MODULE.match, owners[:4])):
+        return True
+    return bool(owners) and _is_taken_by_command(lines, owners[0])
+
+
+def _is_taken_by_command(lines: Lines, variable: str) -> bool:
+    """Whether a command takes an image by a variable that is all of the name: `docker pull $SRC:$TAG`."""
+    if not re.fullmatch(r"[A-Za-z_]\w*", variable) or "pull" not in lines.text:
+        return False
+    uses = re.finditer(rf"\$\{{?{variable}\b|\{{\{{[ \t]*{variable}\b", lines.text)
+    return any(_PULLED.search(lines.before(it.start())) for it in uses)
 
 
 def in_image_key(owners: list[str]) -> bool:

@@ -13,7 +13,7 @@ _KEYS = re.compile(
     r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors"
     r"|transports|prefix|glob|imageReferences|registryScopes|patterns?|reject\w*|(?:deprecated|banned|obsolete|retired)\w*"
     r"|\w*(?:allow|white|block|deny|black)_?list\w*|(?:old|former)_?(?:image|name|registry)?s?|condition"
-    r"|match(?:_phrase\w*)?|terms?|wildcard|query_string|regexp|error_?message",
+    r"|match(?:_phrase\w*)?|terms?|wildcard|query_string|regexp|error_?message|message_?On_?Failure",
     re.I,
 )
 _REGISTRIES_CONF = re.compile(r"^\s*\[\[registry(?:\.mirror)?\]\]", re.M)
@@ -73,7 +73,8 @@ _BUILT = re.compile(
 )
 _TAGGED = re.compile(rf"\b{_TO_TAG}[\"']?[^\s\"'-][^\s\"']*[\"']?[ \t]+[\"']?(?P<name>[^\s\"';&|]+)")
 _OF_BUILDS = re.compile(
-    r"\btags[\"']?[ \t]*[:=][ \t]*(?:\[|\|[-+]?[ \t]*\n[ \t]*)?(?P<names>[^\]\n]{0,500}/[^\]\n]{0,500})"
+    r"\btags[\"']?[ \t]*[:=][ \t]*(?![ \t]*[\w.]+\()"
+    r"(?:\[|\|[-+]?[ \t]*\n[ \t]*)?(?P<names>[^\]\n]{0,500}/[^\]\n]{0,500})"
 )
 """`tags` of Bake and of actions that build."""
 _ABSENT = re.compile(r"(?:^|[\s,{])[\"']?(?:state[\"']?[ \t]*[:=]|ensure[ \t]*=>)[ \t]*[\"']?(?:absent|deleted)\b")
@@ -90,6 +91,12 @@ _FAILED = re.compile(
     r"|(?:can(?:not|[’']t)|could not) be (?:pulled|found)|(?:is|was) not (?:there|available|published))",
     re.I,
 )
+# `{image="a/b"} |= "error"` of Loki, whose selectors have no name.
+_SELECTED = re.compile(r"\{[^{}\n]{0,300}\w=[\"']$")
+_SELECTS = re.compile(r"[\"'][^{}\n]{0,300}\}[ \t]*(?:\|[=~>]?[ \t]*[\"'`\w]|\[\d)")
+# `tags = client.list("a/b")`: what a function gets is no value of the key.
+_ARGUMENT = re.compile(r"\w\([ \t]*[\"'`]$")
+_PYGREP = re.compile(r"^\s*(?:-\s+)?language\s*:\s*[\"']?pygrep\b", re.M)
 _ALERT = re.compile(r"\s*(?:-\s+)?alert:\s")
 _IF = re.compile(r"\b(?:if|when|unless|in case|should)\b", re.I)
 _FILES = (".rego",)
@@ -135,19 +142,22 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
         or _is_left_of_equals(lines, start, end)
     ):
         return True
-    if is_searched(lines, start):
+    if is_searched(lines, start) or (_SELECTED.search(lines.before(start)) and _SELECTS.match(text, end)):
         return True
     number, _ = lines.place(start)
     owners = lines.owners(start)
     if _MADE.search(_command_before(lines, start)) or (owners[:1] == ["image"] and "artifacts" in owners[1:4]):
         # What is built here is nobody's to pull.
         return True
-    if owners[:1] == ["tags"] or ("annotations" in owners[:3] and _is_alert(lines, number)):
+    is_tags = owners[:1] == ["tags"] and not _ARGUMENT.search(lines.before(start))
+    if is_tags or ("annotations" in owners[:3] and _is_alert(lines, number)):
         # What a build names its image, as Bake and actions take it; and what an alert says.
         return True
     if any(_KEYS.fullmatch(it) or it.endswith(".absent") for it in owners[:4]) or _is_absent(lines, number):
         return True
     if owners[:1] == ["source"] and _SOURCE.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
+        return True
+    if owners[:1] == ["entry"] and _PYGREP.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
         return True
     if owners[:1] == ["location"] and _REGISTRIES_CONF.search("\n".join(lines.all[max(0, number - 8) : number])):
         return True
