@@ -194,10 +194,16 @@ def _pull(helm: Path, argv: list[str], target: Path, *, what: str, env: Mapping[
             pulled.rename(target)
 
 
+_NOTHING_THERE = re.compile(r"failed to fetch \S+ : (404|410) ")
+"""Helm's words (pkg/getter/httpgetter.go) for an index or a chart that the server of a repository does not have."""
+
+
 def _kept_away(failed: CommandError) -> bool:
     """Whether Helm says nothing of the chart, but of the way to it: a network, a proxy, a certificate, a registry."""
     if isinstance(failed, CommandTimeout):
         return True
+    if _NOTHING_THERE.search(failed.stderr):
+        return False
     found = pull_messages.read(failed.stderr)
     return found.is_recognised and not found.is_releases_fault
 
