@@ -140,7 +140,21 @@ _ABOUT = frozenset(
             "location",
             "keytab",
         ),
-        *("reloader", "reload", "cleaner", "signer", "source", "template", "validation", "verifier", "scope"),
+        *(
+            "driver",
+            "executor",
+            "operator",
+            "hook",
+            "reloader",
+            "reload",
+            "cleaner",
+            "signer",
+            "source",
+            "template",
+            "validation",
+            "verifier",
+            "scope",
+        ),
         *("scopes", "server", "service", "auto", "generation", "getter", "binding", "bindings", "plugin", "cache"),
         *("bucket", "identifier", "retries", "retry", "attempts", "per", "authentication", "authenticator", "auth"),
         *("mechanism", "check", "checks", "failures", "total", "counter", "rate", "duration", "latency", "rules"),
@@ -230,6 +244,7 @@ def _tells(words: list[str], at: int) -> bool:
 _NO_VALUE = re.compile(
     r"""(?ix)
     \s* (?: true | false | read | write | required | optional | enabled | disabled | omit | include | same-origin
+      | passed | failed | skipped
       | null | none | nil | ~ | yes | no | undefined | bool(?:ean)? | int(?:eger)?
       # Spark's schemas, the last of which it cuts
       | string(?:\ \.\.\.\ \d+\ more\ fields)?

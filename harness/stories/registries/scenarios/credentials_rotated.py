@@ -96,9 +96,9 @@ def _new_tokens(requests: list[Request], still_good: list[str]) -> Finding:
     if still_good or set(users) != set(_SPARK):
         old = f"the old tokens of {', '.join(still_good)} are" if still_good else "no old token is"
         answered = ", ".join(users) or "nobody"
-        return failed("new-tokens", f"{old} still good; ghcr.io answered {answered}", users=users)
+        return failed("tokens-replaced", f"{old} still good; ghcr.io answered {answered}", users=users)
     return passed(
-        "new-tokens",
+        "tokens-replaced",
         "after the rotation, when the old tokens were good for nothing, ghcr.io answered driver and executor",
         users=users,
     )
