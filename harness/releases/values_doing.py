@@ -46,6 +46,11 @@ _OF_FIELDS = (
 """What programs and runtimes say at a start, and the fields of a pod that can be the reason."""
 
 
+def is_about_pods(said: str) -> bool:
+    """Whether the words of an install that failed are about pods that did not start, of which `found` may know more."""
+    return bool(_CONTAINER.search(said) or _IMAGE.search(said)) or _LATE in said
+
+
 def found(said: str, with_values: Iterable[Object], without: Iterable[Object], values: Object) -> str:
     """What the user's `values` do, so that an install failed with the words `said`; empty where nothing is known."""
     theirs, own = dict(_containers(with_values)), dict(_containers(without))

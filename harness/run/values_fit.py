@@ -74,6 +74,8 @@ def refused(finding: Finding, given: Given, helm: Helm, first: ReleaseOnPath) ->
 
 def _doing(finding: Finding, given: Given, helm: Helm, first: ReleaseOnPath) -> str:
     """What the values do to the pods that did not start; empty where they are not known to."""
+    if not values_doing.is_about_pods(finding.message):
+        return ""
     try:
         theirs, own = (fitting.rendered(helm, first.chart, it) for it in (given, replace(given, users=())))
     except HelmError:

@@ -17,7 +17,7 @@ CONTROLLER, POD = "spark-operator-controller", "spark-operator-controller-7d9f-x
 
 
 def rendered(*beside: dict[str, Any], pod: dict[str, Any] | None = None, **changes: Any) -> list[dict[str, Any]]:
-    own = {"name": CONTROLLER, "image": IMAGE}
+    own: dict[str, Any] = {"name": CONTROLLER, "image": IMAGE}
     own |= {"args": ["controller", "start", "--zap-log-level=info", "--namespaces=a"], **changes}
     labels = {"app.kubernetes.io/component": "controller"}
     spec = {"containers": [own, *beside], **(pod or {})}
@@ -122,3 +122,10 @@ def test_the_finding_is_an_error_that_names_the_file_and_the_value_first(monkeyp
 
     panic = failed("installed", crashes("panic: runtime error"))
     assert values_fit.refused(panic, *asked(values)) == panic
+
+
+@pytest.mark.parametrize(
+    ("said", "about"), [(crashes(INVALID), True), (WAITS, True), ("the hook's pod violates PodSecurity", False)]
+)
+def test_nothing_is_rendered_for_words_that_are_not_about_pods(said: str, about: bool) -> None:
+    assert values_doing.is_about_pods(said) is about
