@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,7 +15,7 @@ from pod_samples import spark_pod
 from program_outputs import output
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, apps_of
 
-from harness.apps import logs, refusals
+from harness.apps import logs, own_lacks, refusals
 from harness.apps.applications import Course, parse
 from harness.apps.objects import Refused
 from harness.apps.pods import SparkPod
@@ -275,3 +276,33 @@ def test_two_of_one_name_get_two_namespaces(run: Callable[..., dict[str, Finding
         "user-app etl (f1.yaml:1)": Verdict.PASSED,
     }
     assert set(server.namespaces) == {"user-apps", "user-apps-2"}
+
+
+_SPEC = {
+    "mainClass": "org.acme.etl.Main",
+    "mainApplicationFile": "local:///opt/app/job.jar",
+    "arguments": ["s3a://lake/in", "/opt/app/in.csv", "/etc/conf/settings.ini"],
+    "driver": {"volumeMounts": [{"name": "conf", "mountPath": "/etc/conf/"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("Failed to load class org.acme.etl.Main.", "org.acme.etl.Main"),
+        ("java.lang.ClassNotFoundException: org.acme.etl.Main", "org.acme.etl.Main"),
+        ("java.lang.ClassNotFoundException: org.acme.etl.Other", ""),
+        ('org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "s3a"', "s3a://"),
+        ('org.apache.hadoop.fs.UnsupportedFileSystemException: No FileSystem for scheme "gs"', ""),
+        ("java.nio.file.NoSuchFileException: /opt/app/job.jar at x", "/opt/app/job.jar"),
+        ("java.io.FileNotFoundException: File file:/opt/app/in.csv does not exist", "/opt/app/in.csv"),
+        ("python3: can't open file '/opt/app/job.jar': [Errno 2] No such file or directory", "/opt/app/job.jar"),
+        ("java.io.FileNotFoundException: File file:/etc/conf/settings.ini does not exist", ""),
+        ("driver container failed with ExitCode: 1, Reason: Error", ""),
+    ],
+)
+def test_what_an_application_names_itself_and_lacks_is_not_the_operators_doing(
+    tmp_path: Path, said: str, named: str
+) -> None:
+    (given,) = apps_of(tmp_path, etl=PI)
+    assert own_lacks.named(replace(given, document={**given.document, "spec": _SPEC}), said) == named

@@ -6,14 +6,13 @@ Each is judged by its own pods and has a time of its own, which begins when it i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.apps import applications, logs, moving, refusals, samples, users
+from harness.apps import applications, logs, moving, own_lacks, refusals, samples, users
 from harness.apps.applications import Course, follow, of, submitted
 from harness.apps.held_up import InVain, held_up
 from harness.apps.leftovers import check_nothing_left, there_before
@@ -37,9 +36,6 @@ _READY_SECONDS = 180.0
 INVALID = "FailedValidation"
 """The state of a schedule whose cron expression or time zone the operator cannot read
 (internal/controller/scheduledsparkapplication/controller.go)."""
-
-_NOT_REACHED = re.compile(r"UnknownHostException: (?P<host>[\w.-]+)|unresolved dependency: (?P<package>[\w.#-]+);")
-"""What spark-submit says of addresses and packages (java.net, Ivy): the operator has its words in the status."""
 
 
 def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = ()) -> list[Finding]:
@@ -156,7 +152,7 @@ def _followed(
         why = _why(objects, course)
         said = f"is {course.last.state}, not {wanted} ({course})"
         told = f"{_title(it)}{f': {why}; it' if why else ''} {said}"
-        if named := _elsewhere(it, course.last.error):
+        if named := own_lacks.named(it, f"{course.last.error}\n{why}"):
             words = (
                 f"{_title(it)} names {named}, which cannot be had in this cluster, so it says nothing of the operator"
             )
@@ -174,16 +170,6 @@ def _why(objects: Objects, course: Course) -> str:
     """Why an application ended, by its driver's log where that tells it: the status may have only an exit code."""
     logged = logs.driver_cause(objects.core, objects.namespace, course.last.driver_pod)
     return "; ".join(dict.fromkeys(filter(None, (logged, course.last.cause))))
-
-
-def _elsewhere(it: UserManifest, said: str) -> str:
-    """An address or a package that an application names, and of which its submission says that it is not there."""
-    own = list(moving.texts(it.spec))
-    for found in _NOT_REACHED.finditer(said):
-        name = (found["host"] or found["package"].replace("#", ":")).rstrip(".")
-        if any(name in text for text in own):
-            return name
-    return ""
 
 
 def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest, facts: Mapping[str, Any]) -> Finding:
