@@ -76,11 +76,12 @@ class ApplicationStates:
 
     def starting(self) -> int:
         """How many of our own were accepted and neither run nor wait nor have ended: each keeps a processor busy."""
-        settled = {it.uid for it in self._recorder.applications() if it.gone is not None or _settled(it)}
+        known = self._recorder.applications()
+        settled = {it.uid for it in known if it.gone is not None or _settled(it)}
         mine = {
             it.uid for it in self._creations.created() if it.kind == "SparkApplication" and it.part is not Part.USERS
         }
-        runs = {it.uid for it in self._recorder.applications() if it.schedule and not of_users(it.namespace)}
+        runs = {it.uid for it in known if it.schedule and not of_users(it.namespace)}
         return len((mine | runs) - settled)
 
     def all_ended(self) -> bool:

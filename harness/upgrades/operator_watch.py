@@ -124,7 +124,7 @@ class OperatorWatch:
 class OperatorWatcher:
     """Watches from `start` until `stop`; `seen` then waits for the threads (at most some seconds) and tells."""
 
-    def __init__(self, cluster: Cluster, namespace: str, *, leaves: Callable[[Pod], None] = lambda pod: None) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, *, leaves: Callable[[Pod], None] | None = None) -> None:
         """`leaves` is called with each pod that has been told to end, whenever it changes."""
         self._cluster = cluster
         self._namespace = namespace
@@ -258,7 +258,7 @@ class OperatorWatcher:
         image = next((it.image for it in _by_likeness(pod)), "")
         now = datetime.now(UTC)
         gone = now if event == "DELETED" else None
-        if pod.leaving and not gone:
+        if self._leaves is not None and pod.leaving and not gone:
             self._leaves(pod)
         known = self._pods.get(pod.name)
         leaving = (known.leaving if known else None) or (now if pod.leaving else None)

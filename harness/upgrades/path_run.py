@@ -193,8 +193,8 @@ class PathRun:
             pods_before = {pod.uid: pod.name for pod in rollout.pods_of(api, namespace)}
         rights_before = permissions.look(self.cluster, namespace)
         objects_before = self._objects(here)
-        leaves = {"leaves": self.parting.follow} if self.parting is not None else {}
-        watcher = OperatorWatcher(self.cluster, namespace, **leaves)
+        leaves = self.parting.follow if self.parting is not None else None
+        watcher = OperatorWatcher(self.cluster, namespace, leaves=leaves)
         watcher.start()
         try:
             self.say(f"{move}")

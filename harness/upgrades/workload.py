@@ -369,7 +369,8 @@ class Workload:
         until_now = datetime.now(UTC)
         moved = (times[0].began, times[-1].ended) if times else (until_now, until_now)
         found = assembling.applications(self._recorder, self._creations, moved=moved, output=self._notes.output)
-        seen = warned(heard(found, core := self._objects[RUNNING_APPS].core), core)
+        core = self._objects[RUNNING_APPS].core
+        seen = warned(heard(found, core), core)
         schedules = assembling.schedules(
             self._recorder, self._creations, seen, until=until_now, suspended=self._notes.suspended
         )

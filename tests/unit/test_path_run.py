@@ -116,7 +116,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             leader=lambda: stage.leader,
             led=lambda began: stage.led,
         )
-        monkeypatch.setattr(path_run, "OperatorWatcher", lambda *of: watcher)
+        monkeypatch.setattr(path_run, "OperatorWatcher", lambda *of, **more: watcher)
         monkeypatch.setattr(ways, "of", lambda name: SimpleNamespace(objects=lambda *of: ()))
         monkeypatch.setattr(rollout, "pods_of", lambda *of: [])
         monkeypatch.setattr(permissions, "look", lambda *of: None)
