@@ -15,8 +15,7 @@ from harness.apps.objects import APPLICATION, Objects
 from harness.apps.pods import LABEL_SCHEDULE, SparkPod
 from harness.apps.states import TERMINAL, State, shown
 from harness.errors import ApiError, WaitTimeout
-from harness.kube import pull_messages
-from harness.kube.models import Container
+from harness.kube import waiting_pulls
 from harness.kube.pull_messages import PullFailure
 from harness.kube.watching import watch_until
 from harness.verdicts import Finding, errored, failed
@@ -216,18 +215,15 @@ def late(objects: Objects, check: str, error: WaitTimeout, *, owner: str = "", *
 
 def pull_failures(objects: Objects) -> list[tuple[SparkPod, PullFailure]]:
     """The pods that wait for an image, each with why it is not there. Raises as `Objects` does."""
-    stuck = [pod for pod in objects.spark_pods() if any(_why_no_image(it) for it in pod.waiting_containers)]
+    of_container = waiting_pulls.of_container
+    stuck = [pod for pod in objects.spark_pods() if any(of_container(it, ()) for it in pod.waiting_containers)]
     events = objects.events() if stuck else []
     return [
         (pod, failure)
         for pod in stuck
         for it in pod.waiting_containers
-        if (failure := _why_no_image(it, [e.message for e in events if e.about == f"Pod/{pod.name}"]))
+        if (failure := of_container(it, [event for event in events if event.about == f"Pod/{pod.name}"]))
     ]
-
-
-def _why_no_image(it: Container, events: Sequence[str] = ()) -> PullFailure | None:
-    return pull_messages.of_waiting(it.reason, it.message, it.image, events)
 
 
 def _in_words(pod: SparkPod, failure: PullFailure) -> str:

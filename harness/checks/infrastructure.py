@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from harness.kube import pull_messages
+from harness.kube import pull_messages, waiting_pulls
 from harness.kube.models import Event, Node, Pod
 from harness.kube.pull_messages import Fault, PullFailure, PullsLeft
 from harness.machine import HostSeen
@@ -328,20 +328,22 @@ def _of_pulls(seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:
 
     Nothing is said while a pod waits for an image that cannot be had: that proves something, whatever else failed.
     """
-    told: dict[str, list[str]] = {}
+    told: dict[str, list[Event]] = {}
     for event in seen.events:
-        told.setdefault(event.about, []).append(event.message)
+        told.setdefault(event.about, []).append(event)
 
     waiting = [
         (f"Pod/{pod.name}", judged(failure))
         for pod in seen.pods
         for it in pod.waiting_containers
-        if (failure := pull_messages.of_waiting(it.reason, it.message, it.image, told.get(f"Pod/{pod.name}", ())))
+        if (failure := waiting_pulls.of_container(it, told.get(f"Pod/{pod.name}", ())))
     ]
     if any(failure.is_releases_fault for _, failure in waiting):
         return
     passing = [
-        (it.about, judged(failure)) for it in seen.events if (failure := pull_messages.of_event(it.reason, it.message))
+        (it.about, judged(waiting_pulls.without_secrets(failure, told[it.about])))
+        for it in seen.events
+        if (failure := pull_messages.of_event(it.reason, it.message))
     ]
     for about, failure in (*waiting, *passing):
         if not failure.is_releases_fault:

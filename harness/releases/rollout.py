@@ -267,17 +267,13 @@ def _all_ready(deployments: Sequence[Deployment], pods: Any) -> bool:
 
 
 def diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | None:
-    """Diagnose, with the events at hand where a pod alone may not tell the registry's answer."""
+    """Diagnose, with the events at hand where a pod alone may not tell what the registry was asked, and answered."""
     pods = list(pods)
     trouble = diagnose(pods)
-    if trouble is None or trouble.final or trouble.pull is None or trouble.pull.is_recognised:
+    if trouble is None or trouble.pull is None or (trouble.pull.is_recognised and not trouble.final):
         return trouble
-    events = listed(
-        client.CoreV1Api(api).list_namespaced_event,
-        namespace,
-        field_selector="reason=Failed,involvedObject.kind=Pod",
-    )
-    return diagnose(pods, [it.get("message", "") for it in events])
+    events = listed(client.CoreV1Api(api).list_namespaced_event, namespace, field_selector="involvedObject.kind=Pod")
+    return diagnose(pods, reading.events(events))
 
 
 def _final(trouble: Trouble | None) -> Trouble | None:

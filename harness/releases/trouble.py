@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.kube import pull_messages
-from harness.kube.models import Pod
+from harness.kube import waiting_pulls
+from harness.kube.models import Event, Pod
 from harness.kube.pull_messages import PullFailure
 
 
@@ -54,15 +54,16 @@ _NOT_SYNCED = re.compile(r"failed to sync (configmap|secret) cache")
 _CRASHES_BEFORE_FINAL = 2
 
 
-def diagnose(pods: Iterable[Pod], pull_events: Iterable[str] = ()) -> Trouble | None:
+def diagnose(pods: Iterable[Pod], events: Iterable[Event] = ()) -> Trouble | None:
     """The gravest trouble of these pods, a final one before others; None when nothing is wrong (yet).
 
-    Of final ones, those that the release is to blame for come first: the others prove nothing. `pull_events` are
-    messages of `Failed` events, oldest first: a pod in back-off may have lost the registry's answer, its events have
-    not.
+    Of final ones, those that the release is to blame for come first: the others prove nothing. `events` are of the
+    pods' namespace, oldest first.
     """
-    events = list(pull_events)
-    found = [trouble for pod in pods if not pod.leaving for trouble in _of_pod(pod, events)]
+    told: dict[str, list[Event]] = {}
+    for event in events:
+        told.setdefault(event.about, []).append(event)
+    found = [trouble for pod in pods if not pod.leaving for trouble in _of_pod(pod, told.get(f"Pod/{pod.name}", ()))]
     return min(found, key=_gravity, default=None)
 
 
@@ -79,7 +80,7 @@ def _gravity(it: Trouble) -> tuple[bool, bool, int, bool]:
     return not it.final, it.final and proves_nothing, list(Kind).index(it.kind), proves_nothing
 
 
-def _of_pod(pod: Pod, events: Sequence[str]) -> Iterable[Trouble]:
+def _of_pod(pod: Pod, events: Sequence[Event]) -> Iterable[Trouble]:
     if pod.unschedulable:
         yield Trouble(
             kind=Kind.UNSCHEDULABLE,
@@ -89,11 +90,7 @@ def _of_pod(pod: Pod, events: Sequence[str]) -> Iterable[Trouble]:
             pod=pod.name,
         )
     for container in pod.containers:
-        pull = (
-            pull_messages.of_waiting(container.reason, container.message, container.image, events)
-            if container.state == "waiting"
-            else None
-        )
+        pull = waiting_pulls.of_container(container, events)
         if pull is not None:
             yield Trouble(
                 kind=Kind.PULL,

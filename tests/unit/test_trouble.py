@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 from operator_samples import RELEASE, pod
 
-from harness.kube.models import Ended, Pod
+from harness.kube.models import Ended, Event, Pod
 from harness.kube.pull_messages import Fault, read
 from harness.releases.trouble import Kind, Trouble, diagnose
 
@@ -116,7 +116,8 @@ def test_a_bare_status_is_understood(answer: str, kind: str) -> None:
 
 def test_a_pod_in_back_off_gets_the_answer_from_its_events() -> None:
     pods = _waiting("ImagePullBackOff", f'Back-off pulling image "{RELEASE.image}"')
-    trouble = diagnose(pods, [f'Failed to pull image "{RELEASE.image}": {_NOT_FOUND}', "Error: ErrImagePull"])
+    said = (f'Failed to pull image "{RELEASE.image}": {_NOT_FOUND}', "Error: ErrImagePull")
+    trouble = diagnose(pods, [Event(reason="Failed", about=f"Pod/{pods[0].name}", message=it) for it in said])
     assert trouble
     assert pull(trouble)[0] == "image-missing"
 
