@@ -85,15 +85,17 @@ def call(
     secrets: Sequence[str] = (),
     stop: threading.Event | None = None,
     grace: float = children.GRACE_SECONDS,
+    without: str = "",
 ) -> Completed:
     """Run a program and wait for it to exit.
 
     `timeout` is in seconds; when it expires, the program and its children get SIGTERM, and SIGKILL `grace` seconds
     later. The same happens when this thread is interrupted, and as soon as another thread sets `stop`; the result then
-    has whatever exit status the program ended with. `env` is added to this process's environment. `log_file` receives
-    both output streams as they come (appended); they are then returned as `stdout`. `secrets` are replaced by *** in
-    what is returned or raised, and in the log file as soon as the program has ended. Raises ToolError when the program
-    is missing, CommandTimeout, and CommandError unless `check` is false.
+    has whatever exit status the program ended with. `env` is added to this process's environment, of which the program
+    does not get variables that begin with `without`. `log_file` receives both output streams as they come (appended);
+    they are then returned as `stdout`. `secrets` are replaced by *** in what is returned or raised, and in the log file
+    as soon as the program has ended. Raises ToolError when the program is missing, CommandTimeout, and CommandError
+    unless `check` is false.
     """
     words = [str(word) for word in argv]
     line = shown(words, secrets)
@@ -108,7 +110,15 @@ def call(
             sink.flush()
         start = sink.tell()
         try:
-            child = _start(words, env=env, cwd=cwd, stdin=source, stdout=sink, stderr=sink if log_file else err)
+            child = _start(
+                words,
+                env=env,
+                cwd=cwd,
+                stdin=source,
+                stdout=sink,
+                stderr=sink if log_file else err,
+                without=_beginning(without),
+            )
             with children.alive(child):
                 try:
                     _wait(child, timeout, stop, grace)

@@ -86,7 +86,8 @@ class Publisher:
                     config = local.write_config(Path(scratch) / "config.yml", storage=storage, address="127.0.0.1:0")
                     process.call(
                         [self._registry, "garbage-collect", "--delete-untagged", config],
-                        env={"OTEL_TRACES_EXPORTER": "none"},
+                        env=local.ENVIRONMENT,
+                        without=local.NOT_ITS,
                         timeout=_SWEEP_SECONDS,
                         log_file=self._log_file,
                     )

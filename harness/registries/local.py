@@ -40,8 +40,9 @@ _ENGINE_SECONDS = 60.0
 _PORT = 5000
 # unix(7): sun_path has 108 bytes, the last of which is zero.
 _LONGEST_SOCKET = 107
-# distribution v3 exports traces to localhost:4318 unless told otherwise (docs/content/about/configuration.md).
-_ENVIRONMENT = {"OTEL_TRACES_EXPORTER": "none"}
+ENVIRONMENT, NOT_ITS = {"OTEL_TRACES_EXPORTER": "none"}, "REGISTRY_"
+"""distribution v3 exports traces to localhost:4318 unless told otherwise (docs/content/about/configuration.md), and
+takes variables that begin so for its configuration: podman's REGISTRY_AUTH_FILE stops it (configuration/parser.go)."""
 _LISTENING = re.compile(r"listening on (\S+?)(, tls)?[\" ]")
 
 
@@ -149,9 +150,8 @@ def serve(
             security=security,
             cache_of=cache_of,
         )
-        env = {**_ENVIRONMENT, **({"SSL_CERT_FILE": str(ca)} if ca else {})}
-        # It takes podman's REGISTRY_AUTH_FILE for its own, and does not start (configuration/parser.go).
-        with process.background([binary, "serve", config], log_file=log_file, env=env, without="REGISTRY_") as child:
+        env = {**ENVIRONMENT, **({"SSL_CERT_FILE": str(ca)} if ca else {})}
+        with process.background([binary, "serve", config], log_file=log_file, env=env, without=NOT_ITS) as child:
 
             def look() -> str:
                 # In this order: a server that has ended has written all that it had to say.
@@ -302,7 +302,7 @@ class NodeRegistries:
                 'ENTRYPOINT ["/registry"]',
                 'CMD ["serve", "/config.yml"]',
                 f"EXPOSE {_PORT}",
-                *(f"ENV {key}={value}" for key, value in _ENVIRONMENT.items()),
+                *(f"ENV {key}={value}" for key, value in ENVIRONMENT.items()),
                 f"LABEL {LABEL_TOOL}=registry",
                 *label_instructions(image_labels()),
             ]

@@ -67,7 +67,11 @@ def test_another_image_takes_the_name(tmp_path: Path, publisher: Publisher) -> N
     assert published(publisher.root, REFERENCE) == second.digest
 
 
-def test_a_sweep_forgets_what_no_name_leads_to(tmp_path: Path, publisher: Publisher) -> None:
+def test_a_sweep_forgets_what_no_name_leads_to(
+    tmp_path: Path, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of podman, and not of the server whose collector sweeps.
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/run/user/1000/containers/auth.json")
     first, second = an_image(tmp_path, "first"), an_image(tmp_path, "second")
     gone = "ghcr.io/kubeflow/spark-operator/controller:2.5.1"
     publisher.publish(first, REFERENCE)
