@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.apps import own_pods
 from harness.apps.applications import ImagePulls, of
 from harness.apps.objects import Objects
 from harness.apps.pods import SparkPod
@@ -53,17 +54,28 @@ class InVain:
         self._owner = owner
         self._pulls = ImagePulls(objects, owner)
         self._looks = 0
+        self._ended: dict[tuple[str, str], own_pods.InVain] = {}
 
     def hopeless(self) -> str:
         """Why waiting is in vain, in words; empty as long as it is not. To be asked every few seconds."""
         if words := self._pulls.hopeless():
             return words
         try:
-            cause = held_up(self._objects, self._owner)
+            pods = of(self._owner, self._objects.spark_pods())
+            cause = judge(pods, self._objects.events())
         except ApiError:
             return ""
+        # Spark makes another executor in the place of one that has failed.
+        self._ended |= {(it.pod.uid, it.container.name): it for it in own_pods.in_vain(pods)}
+        if sum(it.times for it in self.ended) >= own_pods.CRASHES:
+            return str(self.ended[-1])
         self._looks = self._looks + 1 if cause and cause.outside else 0
         return cause.words if cause and self._looks >= _LOOKS else ""
+
+    @property
+    def ended(self) -> list[own_pods.InVain]:
+        """The init containers that ended in vain, each as it was last seen, also of pods that are gone."""
+        return list(self._ended.values())
 
 
 def held_up(objects: Objects, owner: str) -> HeldUp | None:

@@ -125,6 +125,20 @@ def test_what_waited_for_a_gpu_before_the_move_says_nothing_of_it(tmp_path: Path
     assert judged(tmp_path, waits("0/1 nodes are available: 1 Insufficient cpu."), after()).verdict is Verdict.FAILED
 
 
+def test_an_image_of_its_own_that_is_lacking_says_nothing_of_the_move(tmp_path: Path) -> None:
+    image = {"phase": "Pending", "state": "waiting", "image": "docker.io/apache/spark:4.0.4"}
+    words = "docker.io/apache/spark:4.0.4: not found"
+    pod = driver(exit_status=None, container_reason="ErrImagePull", container_message=words, **image)
+    found = judged(tmp_path, before(look(-40, S.SUBMITTED), pods=(pod,)), after())
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert re.search("it was waiting before the operator was touched.*docker.io has no such image", found.message)
+
+    late = replace(pod, created=at(102))
+    found = judged(tmp_path, before(), after(look(110, S.SUBMITTED), pods=(late,)))
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "names the image docker.io/apache/spark:4.0.4: docker.io has no such image" in found.message
+
+
 def test_what_waited_for_a_config_map_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
     said = 'pod etl-driver waits: FailedMount: MountVolume.SetUp failed for volume "job" : configmap "job" not found'
     pod = driver(exit_status=None, phase="Pending", warned=said)

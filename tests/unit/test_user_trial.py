@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 from pod_samples import spark_pod
 from program_outputs import output
+from test_own_pods import after_init, waits_for_image
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, apps_of
 
 from harness.apps import logs, own_lacks, refusals
@@ -249,6 +250,34 @@ def test_one_that_hangs_says_why_and_takes_nothing_from_the_others(run: Callable
     assert late.verdict is Verdict.UNAVAILABLE
     assert "etl of f0.yaml:1: pod etl-driver waits: FailedMount: MountVolume.SetUp failed" in late.message
     assert found["user-app other"].verdict is Verdict.PASSED
+
+
+@pytest.mark.parametrize(
+    ("image", "verdict"),
+    [("docker.io/apache/spark:4.0.4", Verdict.UNAVAILABLE), ("ghcr.io/kubeflow/other:1", Verdict.FAILED)],
+)
+def test_an_image_that_only_the_cluster_misses_is_the_users_where_the_user_names_it(
+    run: Callable[..., dict[str, Finding]], image: str, verdict: Verdict
+) -> None:
+    server = Server(etl="late")
+    server.pods = [waits_for_image(image)]
+    found = run(server, PI)["user-app etl"]
+    assert found.verdict is verdict
+    named = f"etl of f0.yaml:1 names the image {image}: docker.io has no such image"
+    assert (named in found.message) is (verdict is Verdict.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("state", ["late", "FAILED"])
+def test_an_init_container_that_ends_in_vain_says_nothing_of_the_operator(
+    run: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    server = Server(etl=state)
+    server.error = "driver container status missing"
+    server.pods = [after_init(1, "terminated", phase="Failed")]
+    monkeypatch.setattr("test_user_trial._pods", lambda number: tuple(server.pods))
+    found = run(server, PI)["user-app etl"]
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "the init container fetch of pod spark-pi-driver ends in vain, exit 1 (Error)" in found.message
 
 
 def test_executors_that_a_quota_refuses_are_told_by_the_driver_of_their_application(

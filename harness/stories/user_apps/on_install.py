@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.apps import applications, logs, moving, own_lacks, refusals, samples, users
+from harness.apps import applications, logs, moving, own_lacks, own_pods, refusals, samples, users
 from harness.apps.applications import Course, follow, of, submitted
 from harness.apps.held_up import InVain, held_up
 from harness.apps.leftovers import check_nothing_left, there_before
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.apps.users import UserManifest, UserManifests
 
 _READY_SECONDS = 180.0
+
+_NOTHING = "that says nothing of the operator"
 
 INVALID = "FailedValidation"
 """The state of a schedule whose cron expression or time zone the operator cannot read
@@ -106,23 +108,30 @@ def _submitted(ctx: ScenarioContext, objects: Objects, it: UserManifest) -> Find
             words = "by the CRD's schema, so it says nothing of the operator"
             return unavailable(check_of(it), f"{_title(it)} was refused {words}: {refused.message}", **facts)
         return failed(check_of(it), f"{_title(it)}: {refused.message}", **facts)
+    waits = InVain(objects, it.name)
     try:
-        finding = _followed(ctx, objects, it, raw, facts)
+        finding = _followed(ctx, objects, it, raw, waits, facts)
     except WaitTimeout as late:
-        return _late(objects, it, late, facts)
+        return _late(objects, it, waits, late, facts)
     if finding.verdict is Verdict.PASSED:
         # What has shown what it is there for makes room for the next.
         objects.delete(_resource(it), it.name)
     return finding
 
 
-def _late(objects: Objects, it: UserManifest, late: WaitTimeout, facts: Mapping[str, Any]) -> Finding:
+def _late(objects: Objects, it: UserManifest, waits: InVain, late: WaitTimeout, facts: Mapping[str, Any]) -> Finding:
     """What it means that an application did not get where it should; the cause comes first."""
     try:
+        pods = of(it.name, objects.spark_pods())
+        pulls = [failure for pod, failure in applications.pull_failures(objects) if of(it.name, [pod])]
+        if image := own_pods.lacking_image(it, [one for one in pulls if one.is_releases_fault]):
+            return unavailable(check_of(it), f"{_title(it)} names {image}; {_NOTHING}", **facts)
+        if why := own_pods.blamed(it, [*(one.pod for one in waits.ended), *pods]):
+            return unavailable(check_of(it), f"{_title(it)}: {why}; {_NOTHING}", **facts)
         cause = held_up(objects, it.name)
         if cause is not None and cause.outside:
             return unavailable(check_of(it), f"{_title(it)}: {cause.words}; {late.message}", **facts)
-        refused = refusals.of_executors(objects.core, objects.namespace, of(it.name, objects.spark_pods()))
+        refused = refusals.of_executors(objects.core, objects.namespace, pods)
         why = "".join(f"{words}; " for words in (cause.words if cause else "", *refused[-1:]) if words)
         told = WaitTimeout(f"{_title(it)}: {why}{late.message}")
         return applications.late(objects, check_of(it), told, owner=it.name, **facts)
@@ -131,10 +140,15 @@ def _late(objects: Objects, it: UserManifest, late: WaitTimeout, facts: Mapping[
 
 
 def _followed(
-    ctx: ScenarioContext, objects: Objects, it: UserManifest, raw: Mapping[str, Any], facts: Mapping[str, Any]
+    ctx: ScenarioContext,
+    objects: Objects,
+    it: UserManifest,
+    raw: Mapping[str, Any],
+    waits: InVain,
+    facts: Mapping[str, Any],
 ) -> Finding:
     if it.kind != APPLICATION.kind:
-        return _in_place(ctx, objects, it, facts)
+        return _in_place(ctx, objects, it, waits, facts)
     wanted = State.SUSPENDED if it.suspended else State.RUNNING if it.endless else _end_of(it)
     course = follow(
         ctx,
@@ -144,7 +158,7 @@ def _followed(
         what=f"SparkApplication {it.name} to be {wanted}",
         seconds=END_SECONDS,
         course=submitted(raw),
-        hopeless=InVain(objects, it.name).hopeless,
+        hopeless=waits.hopeless,
     )
     drivers = _drivers(course)
     seen = {**facts, "states": str(course), "drivers": drivers}
@@ -152,6 +166,8 @@ def _followed(
         why = _why(objects, course)
         said = f"is {course.last.state}, not {wanted} ({course})"
         told = f"{_title(it)}{f': {why}; it' if why else ''} {said}"
+        if mine := own_pods.blamed(it, [*(one.pod for one in waits.ended), *course.pods.values()]):
+            return unavailable(check_of(it), f"{_title(it)}: {mine}; {_NOTHING}", **seen, error=course.last.error)
         if named := own_lacks.named(it, f"{course.last.error}\n{why}"):
             words = (
                 f"{_title(it)} names {named}, which cannot be had in this cluster, so it says nothing of the operator"
@@ -172,13 +188,15 @@ def _why(objects: Objects, course: Course) -> str:
     return "; ".join(dict.fromkeys(filter(None, (logged, course.last.cause))))
 
 
-def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest, facts: Mapping[str, Any]) -> Finding:
+def _in_place(
+    ctx: ScenarioContext, objects: Objects, it: UserManifest, waits: InVain, facts: Mapping[str, Any]
+) -> Finding:
     """A schedule that the operator has taken up, or a Connect server that is Ready."""
     resource = _resource(it)
     field, wanted = (
         ("state", {"Ready"}) if resource is CONNECT else ("scheduleState", {"Scheduled", "Suspended", INVALID})
     )
-    state = _until_state(ctx, objects, resource, it.name, field, wanted)
+    state = _until_state(ctx, objects, resource, waits, it.name, field, wanted)
     if state == INVALID:
         why = str(((objects.get(resource, it.name) or {}).get("status") or {}).get("reason") or "it gave no cause")
         words = f"is {state}, so it says nothing of the operator: correct its schedule or its timeZone"
@@ -187,7 +205,13 @@ def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest, facts: M
 
 
 def _until_state(
-    ctx: ScenarioContext, objects: Objects, resource: Resource, name: str, field: str, wanted: set[str]
+    ctx: ScenarioContext,
+    objects: Objects,
+    resource: Resource,
+    waits: InVain,
+    name: str,
+    field: str,
+    wanted: set[str],
 ) -> str:
     def look(event: str, raw: Any) -> str | None:
         if raw["metadata"]["name"] != name:
@@ -203,7 +227,7 @@ def _until_state(
         timeout=ctx.within(_READY_SECONDS),
         describe=lambda raw: f"{raw['metadata']['name']} {(raw.get('status') or {}).get(field) or '(new)'}",
         next_step=f"kubectl describe {resource.plural} -n {objects.namespace} {name}",
-        hopeless=InVain(objects, name).hopeless,
+        hopeless=waits.hopeless,
         **arguments,
     )
 

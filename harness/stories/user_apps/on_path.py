@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from harness.apps import own_pods
 from harness.apps.held_up import outside
 from harness.apps.objects import APPLICATION, CONNECT, SCHEDULED
 from harness.apps.places import NAMESPACE
@@ -62,6 +63,8 @@ def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
         state, cause = amiss
         words = f"it was {state} before the operator was touched, so it says nothing of the move"
         return unavailable(check_of(manifest), f"{title}: {words}: {cause or 'it gave no cause'}", **facts)
+    if image := _lacking_image(manifest, seen):
+        return unavailable(check_of(manifest), f"{title} names {image}; that says nothing of the move", **facts)
     if wrong:
         return failed(check_of(manifest), f"{title}: {'; '.join(wrong)}", **facts)
     return passed(check_of(manifest), f"{title}: {'; '.join(said)}", **facts)
@@ -142,7 +145,20 @@ def _amiss_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> t
 
 def _waits(pods: Sequence[SparkPod], began: datetime) -> str:
     """What pods of before the move wait for in vain, since it is not in their surroundings; else empty."""
-    return next(filter(None, (outside(it) for it in reversed(pods) if it.created <= began)), "")
+    return next(filter(None, (_held_up(it) for it in reversed(pods) if it.created <= began)), "")
+
+
+def _held_up(pod: SparkPod) -> str:
+    pulls, ended = own_pods.pulls_of([pod]), own_pods.in_vain([pod])
+    return outside(pod) or next(map(str, (*pulls, *ended)), "")
+
+
+def _lacking_image(manifest: UserManifest, seen: UsersSeen) -> str:
+    """The image that pods of an application waited for at the end, and that it names; else empty."""
+    names, namespace = _names(manifest), seen.namespaces.get(manifest.where, NAMESPACE)
+    found: tuple[ApplicationSeen | ConnectSeen, ...] = (*seen.applications, *seen.connects)
+    mine = [it for it in found if it.namespace == namespace and it.name in names]
+    return own_pods.lacking_image(manifest, own_pods.pulls_of(pod for it in mine for pod in it.pods if not pod.gone))
 
 
 def _failed_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> ApplicationSeen | None:
@@ -210,8 +226,12 @@ def _drivers(app: ApplicationSeen) -> str:
     return counted(len(app.drivers), "driver pod")
 
 
+def _names(manifest: UserManifest) -> set[str]:
+    return {name_of(manifest, when) for when in (When.BEFORE, When.AFTER)}
+
+
 def _facts(manifest: UserManifest, seen: UsersSeen) -> dict[str, object]:
-    names = {name_of(manifest, when) for when in (When.BEFORE, When.AFTER)}
+    names = _names(manifest)
     namespace = seen.namespaces.get(manifest.where, NAMESPACE)
     mine = [it for it in seen.applications if it.name in names and it.namespace == namespace]
     return {

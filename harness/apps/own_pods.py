@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of an application's pods is no doing of the operator's: images that it names, init containers that end in vain.
+
+Pure: from the manifest and from what was seen of its pods.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.apps.pods import SparkPod
+from harness.apps.users import UserManifest
+from harness.errors import SettingsError, UsageError
+from harness.images.references import ImageReference
+from harness.kube import pull_messages
+from harness.kube.models import Container, Ended
+from harness.kube.pull_messages import PullFailure
+
+CRASHES = 2
+"""So often an init container ends in vain until nobody waits any longer: what it waits for may come late once."""
+
+_NO_PROGRAM = re.compile(r"executable file not found|exec format error|exec: .{0,300}?no such file or directory")
+"""The words of runc and of the kernel where an image has not the program that is to be started, or not for this node."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InVain:
+    """An init container that ended with an error, `times` so far, so that Spark's own container was not started."""
+
+    pod: SparkPod
+    container: Container
+    ended: Ended
+    times: int
+
+    def __str__(self) -> str:
+        often = f", {self.times} times so far" if self.times > 1 else ""
+        return f"the init container {self.container.name} of pod {self.pod.name} ends in vain, {self.ended}{often}"
+
+
+def in_vain(pods: Iterable[SparkPod]) -> list[InVain]:
+    """The init containers of these pods that ended with an error, and because of which Spark has not started.
+
+    The operator brings none of its own: they are the application's, or those of the cluster's admission.
+    """
+    found = []
+    for pod in pods:
+        for it in () if pod.started_at else pod.containers:
+            ended = it.ended or it.last
+            if it.init and ended is not None and ended.exit_code:
+                found.append(InVain(pod=pod, container=it, ended=ended, times=it.restarts + (it.state != "running")))
+    return found
+
+
+def lacking_image(it: UserManifest, pulls: Iterable[PullFailure]) -> str:
+    """What the manifest names as an image and cannot be had, with the registry's answer; empty where there is none.
+
+    An image that it does not name, and that a pod of it has nevertheless, is not its own.
+    """
+    return next((f"the image {one.image}: {one}" for one in pulls if _canonical(one.image) in it.images), "")
+
+
+def pulls_of(pods: Iterable[SparkPod]) -> list[PullFailure]:
+    """Why containers of these pods that wait have no image, as far as the pods tell."""
+    waiting = [one for pod in pods for one in pod.waiting_containers]
+    told = (pull_messages.of_waiting(one.reason, one.message, one.image) for one in waiting)
+    return [one for one in told if one is not None]
+
+
+def blamed(it: UserManifest, pods: Iterable[SparkPod]) -> str:
+    """Why an application with these pods cannot have run, whatever the operator did; empty where nothing is known."""
+    seen = list(pods)
+    if failed := in_vain(seen):
+        return str(failed[-1])
+    for pod in reversed(seen):
+        for one in pod.containers:
+            words = one.ended.message if one.ended else one.message if one.waits else ""
+            if _NO_PROGRAM.search(words) and _canonical(one.image) in it.images:
+                return f"its image {one.image} has not the program that is to be started: {words}"
+    return ""
+
+
+def _canonical(name: str) -> str:
+    try:
+        return ImageReference.parse(name).canonical
+    except (UsageError, SettingsError):
+        return ""

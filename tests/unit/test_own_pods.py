@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of an application's pods is its own doing, and what stays the operator's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pod_samples import spark_pod
+from user_samples import PI, apps_of
+
+from harness.apps import own_pods
+from harness.apps.held_up import InVain
+from harness.apps.pods import SparkPod
+from harness.apps.users import UserManifest
+from harness.kube.models import Container, Ended
+
+NOT_FOUND = (
+    'Failed to pull image "{0}": rpc error: code = NotFound desc = failed to pull and unpack image "{0}": '
+    'failed to resolve reference "{0}": {0}: not found'
+)
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> UserManifest:
+    (etl,) = apps_of(tmp_path, etl=PI)
+    return etl
+
+
+def waits_for_image(image: str) -> SparkPod:
+    words = {"container_reason": "ErrImagePull", "container_message": NOT_FOUND.format(image)}
+    return spark_pod(application="etl", phase="Pending", state="waiting", image=image, **words)
+
+
+def after_init(exit_code: int, state: str, *, restarts: int = 0, phase: str = "Pending", **more: Any) -> SparkPod:
+    """A pod whose init container ended so, and whose Spark container has not started."""
+    ended = Ended(exit_code=exit_code, reason="Error" if exit_code else "Completed")
+    init = Container(name="fetch", image="docker.io/library/busybox:1.37", init=True, restarts=restarts, state=state)
+    init = replace(init, ended=ended) if state == "terminated" else replace(init, last=ended)
+    pod = spark_pod(application="etl", phase=phase, state="waiting", container_reason="PodInitializing", **more)
+    return replace(pod, containers=(init, *pod.containers))
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        ("docker.io/apache/spark:4.0.4", "the image docker.io/apache/spark:4.0.4: docker.io has no such image"),
+        ("apache/spark:4.0.4", "the image apache/spark:4.0.4: docker.io has no such image"),
+        ("ghcr.io/kubeflow/other:1", ""),
+    ],
+)
+def test_an_image_is_its_own_where_its_manifest_names_it(given: UserManifest, image: str, said: str) -> None:
+    found = own_pods.lacking_image(given, own_pods.pulls_of([waits_for_image(image)]))
+    assert found.startswith(said)
+    assert bool(found) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("pod", "said"),
+    [
+        (after_init(1, "terminated", phase="Failed"), "the init container fetch of pod spark-pi-driver ends in vain"),
+        (after_init(1, "waiting", restarts=1), "exit 1 (Error), 2 times so far"),
+        (after_init(1, "running", restarts=2), "exit 1 (Error), 2 times so far"),
+        (after_init(0, "terminated"), ""),
+        (spark_pod(), ""),
+    ],
+)
+def test_an_init_container_that_ends_with_an_error_is_not_the_operators(
+    given: UserManifest, pod: SparkPod, said: str
+) -> None:
+    found = own_pods.blamed(given, [pod])
+    assert said in found
+    assert bool(found) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("image", "message", "is_own"),
+    [
+        ("docker.io/apache/spark:4.0.4", 'exec: "/opt/entrypoint.sh": stat /opt/entrypoint.sh: no such file', False),
+        (
+            "docker.io/apache/spark:4.0.4",
+            'runc create failed: exec: "/opt/entrypoint.sh": stat /opt/entrypoint.sh: no such file or directory',
+            True,
+        ),
+        ("docker.io/apache/spark:4.0.4", 'exec: "tini": executable file not found in $PATH: unknown', True),
+        ("docker.io/apache/spark:9", 'exec: "tini": executable file not found in $PATH: unknown', False),
+        ("docker.io/apache/spark:4.0.4", "failed to mount /var/lib/kubelet: not a directory: unknown", False),
+    ],
+)
+def test_an_image_without_the_program_is_its_own(given: UserManifest, image: str, message: str, is_own: bool) -> None:
+    ended = Ended(exit_code=128, reason="StartError", message=message)
+    pod = spark_pod(phase="Failed", state="terminated", image=image, ended=ended)
+    assert bool(own_pods.blamed(given, [pod])) is is_own
+
+
+class Namespace:
+    """What a namespace has at each look, one after the other."""
+
+    def __init__(self, *looks: list[SparkPod]) -> None:
+        self._looks = list(looks)
+
+    def spark_pods(self) -> list[SparkPod]:
+        return self._looks[0]
+
+    def events(self) -> list[Any]:
+        if len(self._looks) > 1:
+            del self._looks[0]
+        return []
+
+
+def test_nobody_waits_for_an_init_container_that_crashed_twice() -> None:
+    once, twice = after_init(1, "waiting"), after_init(1, "waiting", restarts=1)
+    waits = InVain(cast(Any, Namespace([once], [twice])), "etl")
+    assert waits.hopeless() == ""
+    assert waits.hopeless().startswith("the init container fetch of pod spark-pi-driver ends in vain")
+
+
+def test_executors_that_take_each_others_places_are_counted_together() -> None:
+    one, other = (after_init(1, "terminated", phase="Failed", uid=it, name=f"exec-{it}") for it in "12")
+    waits = InVain(cast(Any, Namespace([one], [], [other], [])), "etl")
+    assert [waits.hopeless() for _ in range(2)] == ["", ""]
+    assert "pod exec-2 ends in vain" in waits.hopeless()
+    assert {it.pod.name for it in waits.ended} == {"exec-1", "exec-2"}
