@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.kube import waiting_pulls
-from harness.kube.models import Event, Pod
+from harness.kube.models import Container, Event, Pod
 from harness.kube.pull_messages import PullFailure
 
 
@@ -108,7 +108,7 @@ def _of_pod(pod: Pod, events: Sequence[Event]) -> Iterable[Trouble]:
                 pod=pod.name,
                 container=container.name,
             )
-        elif not container.init and (container.restarts or container.reason == "CrashLoopBackOff"):
+        elif _crashes(container):
             yield Trouble(
                 kind=Kind.CRASH,
                 message=(
@@ -119,3 +119,9 @@ def _of_pod(pod: Pod, events: Sequence[Event]) -> Iterable[Trouble]:
                 pod=pod.name,
                 container=container.name,
             )
+
+
+def _crashes(container: Container) -> bool:
+    """Whether it has been started anew, or is about to be: init containers also run again with their pod's sandbox."""
+    again = container.restarts > 0 or container.reason == "CrashLoopBackOff"
+    return again and not (container.init and container.last is not None and container.last.exit_code == 0)

@@ -18,7 +18,7 @@ from harness.run.attempt import Attempt
 from harness.run.before import Before
 from harness.run.run_host import Host
 from harness.run.setup import Request
-from harness.verdicts import Finding
+from harness.verdicts import Finding, Verdict
 
 _APPLY_SECONDS = 60.0
 _WORKLOAD_SECONDS = 120.0
@@ -60,9 +60,22 @@ class Ground:
         """The finding about what no cluster takes of the user's values, a user's own included."""
         return values_fit.mistakes(self._given(first), Helm(self._host.tools["helm"].path), first)
 
-    def refused(self, finding: Finding, first: ReleaseOnPath) -> Finding:
-        """The finding about the install, an error where the user's values may be the reason."""
-        return values_fit.refused(finding, self._given(first), Helm(self._host.tools["helm"].path), first)
+    def refused(self, finding: Finding, release: ReleaseOnPath) -> Finding:
+        """The finding about an install, or a move, an error where the user's values may be the reason."""
+        return values_fit.refused(finding, self._given(release), Helm(self._host.tools["helm"].path), release)
+
+    def moved(self, finding: Finding, release: ReleaseOnPath) -> Finding:
+        """The same of a move, whose release may not take values that the one before took."""
+        told = self.refused(finding, release)
+        if told.verdict is not Verdict.FAILED:
+            return told
+        unfit = self.mistakes(release) if self._asked.existing else self._unfit(release)
+        return unfit or told
+
+    def _unfit(self, release: ReleaseOnPath) -> Finding | None:
+        helm = Helm(self._host.tools["helm"].path)
+        found = values_fit.look(self._given(release), helm, {release.release.name: release})
+        return found if isinstance(found, Finding) else None
 
     def provide(self, cluster: Cluster, job_namespaces: Sequence[str]) -> None:
         """Make the namespaces, and what is to be there before the operator. Raises as applying does, and ApiError."""

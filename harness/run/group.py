@@ -195,6 +195,7 @@ class Group:
             host_now=self._preparation.host_now,
             say=self._say_here,
             home=self._asked.home,
+            blamed=self._preparation.blamed,
         )
 
     def _memory_mib(self) -> int:

@@ -155,6 +155,10 @@ class Preparation:
         self._record.made = prepared
         return prepared
 
+    def blamed(self, finding: Finding, release: ReleaseOnPath) -> Finding:
+        """The finding about a move to a release, an error where the user's values may be the reason."""
+        return self._ground.moved(finding, release)
+
     def _node(self, provider: Provider) -> tuple[str, str]:
         """The node image and the helper's; empty where the nodes are a user's. Raises UnavailableError."""
         if provider.guest:

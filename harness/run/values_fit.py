@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,8 @@ CHECK = "values-fit"
 SHOWN = "values-as-in-production"
 _LIKE = 0.8
 _LEADER = "controller.leaderElection.enable"
+_FIXED = re.compile(r"field is immutable|may not be changed|cannot be (?:changed|updated)|Forbidden: updates to ")
+"""The words of an API server for what is fixed when an object is made (k8s.io/apimachinery, pkg/api/validation)."""
 _AS_THEY_ARE = "--exact-values leaves it as it is"
 
 
@@ -52,19 +55,20 @@ def mistakes(given: Given, helm: Helm, first: ReleaseOnPath) -> Finding | None:
     return _misfit(found, given, first) if found else None
 
 
-def refused(finding: Finding, given: Given, helm: Helm, first: ReleaseOnPath) -> Finding:
-    """The finding about an install; an error where the user's values may be what was refused, or cannot work.
+def refused(finding: Finding, given: Given, helm: Helm, it: ReleaseOnPath) -> Finding:
+    """The finding about an install or a move; an error where the user's values may be what was refused, or cannot work.
 
-    Whether it is the values or the chart cannot be told from what an API server takes for wrong in itself.
+    Whether it is the values or the chart cannot be told from what an API server takes for wrong in itself. That an
+    object cannot be changed into that of another release is the release's doing.
     """
     if finding.verdict is not Verdict.FAILED or not any(given.users):
         return finding
     said, _, _ = finding.message.partition("\n  next: ")
-    if invalid.says_so(finding.message):
+    if invalid.says_so(said) and not _FIXED.search(said):
         why = "the API server does not take what the chart makes of"
         step = "correct the value that these words are about; if it is right, see whether the cell passes without it"
-    elif doing := _doing(finding, given, helm, first):
-        why, said = f"{first.release.name} does not start with", f"{doing}: {said}"
+    elif doing := _doing(finding, given, helm, it):
+        why, said = f"{it.release.name} does not start with", f"{doing}: {said}"
         step = "correct these values, or see whether the cell passes without them"
     else:
         return finding
@@ -72,21 +76,21 @@ def refused(finding: Finding, given: Given, helm: Helm, first: ReleaseOnPath) ->
     return errored(CHECK, told, **finding.evidence)
 
 
-def _doing(finding: Finding, given: Given, helm: Helm, first: ReleaseOnPath) -> str:
+def _doing(finding: Finding, given: Given, helm: Helm, it: ReleaseOnPath) -> str:
     """What the values do to the pods that did not start; empty where they are not known to."""
     if not values_doing.is_about_pods(finding.message):
         return ""
     try:
-        theirs, own = (fitting.rendered(helm, first.chart, it) for it in (given, replace(given, users=())))
+        theirs, own = (fitting.rendered(helm, it.chart, one) for one in (given, replace(given, users=())))
     except HelmError:
         return ""
     return values_doing.found(finding.message, theirs, own, merge(*given.users))
 
 
-def _misfit(found: Misfit, given: Given, first: ReleaseOnPath) -> Finding:
+def _misfit(found: Misfit, given: Given, it: ReleaseOnPath) -> Finding:
     return errored(
         CHECK,
-        f"the values of --values{_named(given.files)} do not fit the chart of {first.release.name}: {found.words}\n"
+        f"the values of --values{_named(given.files)} do not fit the chart of {it.release.name}: {found.words}\n"
         f"  next: {found.next_step}",
     )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.matrix.select import Selection
     from harness.registries.sources import Source
     from harness.releases.home import Home
+    from harness.releases.on_path import ReleaseOnPath
     from harness.releases.ways.protocol import Programs
     from harness.stories.cluster import BareCluster
     from harness.verdicts import Finding
@@ -65,6 +66,8 @@ class RunContext:
     foundry built, and `store` everything that it keeps. No more than `app_slots` of the run's scenarios run at a time.
     `place` is to be held by each while it does: it shares the host's processors with all runs, and says for how many
     seconds it was waited for. `host_now` tells the room that the host has. `home` is where the operator is installed.
+    `blamed` makes an error of what failed about a release that is to be there with the user's values, where these may be
+    the reason.
     """
 
     catalogue: Catalogue
@@ -79,6 +82,7 @@ class RunContext:
     host_now: Callable[[], HostSeen]
     say: Callable[[str], None]
     home: Home
+    blamed: Callable[[Finding, ReleaseOnPath], Finding] = lambda finding, _: finding
 
     @property
     def helm(self) -> Path:

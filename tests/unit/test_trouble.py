@@ -140,6 +140,16 @@ def test_a_crash_becomes_final_when_it_repeats() -> None:
     assert "exit 1" in again.message
 
 
+@pytest.mark.parametrize(("exit_code", "final"), [(1, True), (0, None)])
+def test_an_init_container_that_crashes_is_told_at_once(exit_code: int, final: bool | None) -> None:
+    (own,) = pod("controller", ready=False, state="waiting", reason="PodInitializing").containers
+    last = Ended(exit_code=exit_code, reason="Error" if exit_code else "Completed")
+    init = dataclasses.replace(own, name="wait-db", init=True, state="running", reason="", restarts=2, last=last)
+    found = diagnose([dataclasses.replace(pod("controller"), containers=(init, own))])
+    assert (found.final if found else None) is final
+    assert found is None or found.message.startswith("container wait-db of pod ")
+
+
 def test_the_schedulers_words_are_passed_on() -> None:
     words = "0/1 nodes are available: 1 Insufficient memory."
     trouble = diagnose(

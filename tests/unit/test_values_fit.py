@@ -133,6 +133,7 @@ INVALID = 'helm upgrade failed: Deployment.apps "it" is invalid: spec.replicas: 
         (failed("installed", 'error validating data: unknown field "spec.template.spec.a"'), Verdict.ERROR),
         (failed("installed", 'webhook "x" denied the request: the name is invalid: a'), Verdict.FAILED),
         (failed("installed", "container a of pod b crashes: 2 restarts"), Verdict.FAILED),
+        (failed("moved", 'Deployment.apps "it" is invalid: spec.selector: field is immutable'), Verdict.FAILED),
         (passed("installed", INVALID), Verdict.PASSED),
     ],
 )

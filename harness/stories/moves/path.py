@@ -23,7 +23,7 @@ from harness.upgrades.reinstall import ReinstallSeen, reinstall
 from harness.upgrades.user_apps import NAMESPACES
 from harness.upgrades.workload import Workload
 from harness.upgrades.workload_context import WorkloadContext
-from harness.verdicts import Finding
+from harness.verdicts import Finding, Verdict, failed
 from harness.waiting import Cancelled, Deadline
 
 if TYPE_CHECKING:
@@ -65,7 +65,19 @@ def images(cell: Cell) -> Sequence[str]:
 
 
 def _judged(run: RunContext, on: PreparedCluster, observed: ObservedPath, cell: Cell, judge: Judge) -> list[Finding]:
-    return judged(run, on, cell, list(judge(observed, cell)))
+    found = judged(run, on, cell, list(judge(observed, cell)))
+    return [*by_values(run, on, observed), *found] if any(it.verdict is Verdict.FAILED for it in found) else found
+
+
+def by_values(run: RunContext, on: PreparedCluster, observed: ObservedPath) -> list[Finding]:
+    """The errors of moves that did not get to their ends, and of which the user's values may be the reason."""
+    found = []
+    for it in observed.moves:
+        said = it.helm_error or it.rollout_error
+        if said and not it.outside:
+            told = run.blamed(failed("move-completed", said), on.releases[it.move.target])
+            found += [told] if told.verdict is Verdict.ERROR else []
+    return found
 
 
 def _observed(run: RunContext, on: PreparedCluster, first: CellRun) -> ObservedPath | Finding:
