@@ -22,7 +22,7 @@ CRASHES = 2
 """So often an init container ends in vain until nobody waits any longer: what it waits for may come late once."""
 
 _NO_PROGRAM = re.compile(r"executable file not found|exec format error|exec: .{0,300}?no such file or directory")
-"""The words of runc and of the kernel where an image has not the program that is to be started, or not for this node."""
+"""The words of runc and of the kernel where an image has not the program to be started, or not for this node."""
 
 
 @dataclass(frozen=True, kw_only=True)

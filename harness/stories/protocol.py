@@ -66,7 +66,7 @@ class RunContext:
     foundry built, and `store` everything that it keeps. No more than `app_slots` of the run's scenarios run at a time.
     `place` is to be held by each while it does: it shares the host's processors with all runs, and says for how many
     seconds it was waited for. `host_now` tells the room that the host has. `home` is where the operator is installed.
-    `blamed` makes an error of what failed about a release that is to be there with the user's values, where these may be
+    `blamed` makes an error of what failed about a release that is to come with the user's values, where these may be
     the reason.
     """
 
