@@ -14,7 +14,7 @@ from harness.apps.pods import SparkPod
 from harness.apps.users import UserManifest
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
-from harness.kube import pull_messages
+from harness.kube import waiting_pulls
 from harness.kube.models import Container, Ended
 from harness.kube.pull_messages import PullFailure
 
@@ -63,8 +63,7 @@ def lacking_image(it: UserManifest, pulls: Iterable[PullFailure]) -> str:
 
 def pulls_of(pods: Iterable[SparkPod]) -> list[PullFailure]:
     """Why containers of these pods that wait have no image, as far as the pods tell."""
-    waiting = [one for pod in pods for one in pod.waiting_containers]
-    told = (pull_messages.of_waiting(one.reason, one.message, one.image) for one in waiting)
+    told = (waiting_pulls.of_container(one, ()) for pod in pods for one in pod.waiting_containers)
     return [one for one in told if one is not None]
 
 

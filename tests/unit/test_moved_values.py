@@ -14,7 +14,8 @@ from typing import Any, cast
 import pytest
 from advice_samples import CATALOGUE
 from path_samples import path
-from test_values_fit import CHART, NoHelm
+from test_change import CHART
+from test_values_fit import NoHelm
 
 from harness.matrix import chart_facts
 from harness.releases import fitting

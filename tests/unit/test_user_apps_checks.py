@@ -126,7 +126,7 @@ def test_what_waited_for_a_gpu_before_the_move_says_nothing_of_it(tmp_path: Path
 
 
 def test_an_image_of_its_own_that_is_lacking_says_nothing_of_the_move(tmp_path: Path) -> None:
-    image = {"phase": "Pending", "state": "waiting", "image": "docker.io/apache/spark:4.0.4"}
+    image: dict[str, Any] = {"phase": "Pending", "state": "waiting", "image": "docker.io/apache/spark:4.0.4"}
     words = "docker.io/apache/spark:4.0.4: not found"
     pod = driver(exit_status=None, container_reason="ErrImagePull", container_message=words, **image)
     found = judged(tmp_path, before(look(-40, S.SUBMITTED), pods=(pod,)), after())
