@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values that stand in what deploys the operator: an Application, a HelmRelease, a helmfile and others, as they are."""
+"""Values that stand in what deploys the operator: an Application, a HelmRelease, a playbook and others, as they are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from harness.advice.value_files import ValueFiles
-from harness.audit import deployed
+from harness.audit import ansible, deployed
 from harness.audit.expressions import is_known
 from harness.errors import UsageError
 from harness.matrix.crd_modes import Tool
@@ -165,6 +165,16 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
         )
     if releases := deployed.terraform_releases(it):
         return _of_terraform(releases, values, elsewhere)
+    if tasks := [one for one in ansible.releases(it) if str(one["chart"]).rstrip("/").endswith(CHART_NAME)]:
+        (task,) = tasks
+        return Manifest(
+            values=values,
+            name=str(task["name"] or ""),
+            home=str(task["namespace"] or ""),
+            elsewhere=tuple(dict.fromkeys(_elsewhere(task, known))),
+            keeps="reuse_values" if task["keeps"] else "",
+            context=str(task["kubeContext"] or ""),
+        )
     release = next(_found(it, "releaseName"), name)
     home = next((found for key in _HOMES for found in _found(it, key)), "")
     charts = it.get("helmCharts")

@@ -66,7 +66,7 @@ def _with_helm(plan: Plan) -> Iterator[Sentence]:
     if it.file:
         yield from crds(plan)
         place = (
-            f"in {it.file}, chart {CHART_NAME}: version"
+            f"in {it.file}, version of the chart {CHART_NAME}"
             if is_known(it.version)
             else f"where {it.version} gets its value"
         )

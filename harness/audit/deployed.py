@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from harness.audit import ansible
 from harness.releases import set_values
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import Loader, at, merge
@@ -89,6 +90,8 @@ def charts_in(
         yield from _helmfile(it, where, read)
     elif releases := terraform_releases(it):
         yield from _terraform(releases, where)
+    elif tasks := list(ansible.releases(it)):
+        yield from _ansible(tasks, where, read)
     else:
         yield from _others({key: below for key, below in it.items() if key != "helmCharts"}, where)
     if isinstance(it.get("helmCharts"), list):
@@ -239,9 +242,24 @@ def _terraform(releases: Mapping[str, Mapping[str, Any]], where: str) -> Iterato
         yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
 
 
+def _ansible(tasks: Iterable[Mapping[str, Any]], where: str, read: ReadFile) -> Iterator[Deployment]:
+    """What is written in a task goes over the files that it names (kubernetes.core, plugins/modules/helm.py)."""
+    for it in tasks:
+        files = map(_of(read, it["chart"]), _names(it["valuesFiles"]))
+        yield Deployment(
+            where=f"{where} {it['name'] or ''}".rstrip(),
+            chart=str(it["chart"]),
+            version=str(it["version"] or ""),
+            address=str(it["repository"] or ""),
+            values=merge(*files, _mapping(it["values"]), set_values.of(it["set"])),
+        )
+
+
 def objects_of(documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
-    """The objects of documents, those of a List each by itself."""
+    """The objects of documents, those of a List each by itself; a list of Ansible's plays or tasks is one."""
     for it in documents:
+        if isinstance(it, list) and any(ansible.releases(it)):
+            yield {ansible.TASKS: it}
         if isinstance(it, Mapping):
             is_list = str(it.get("kind") or "").endswith("List") and isinstance(it.get("items"), list)
             yield from objects_of(_list(it.get("items"))) if is_list else [it]

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 _OWN_HELP = {
     "--values": "the operator's values, or what deploys it: an Application, a HelmRelease, a helmfile.yaml, a "
-    "Kustomization, Terraform's JSON; or profile:NAME (may be repeated)",
+    "Kustomization, an Ansible playbook, Terraform's JSON; or profile:NAME (may be repeated)",
     "--apps": "a folder with YAML files of your applications, which are compared with the CRDs and the webhook's rules "
     "of the new release",
     "--chart": "the chart of the new release, or the umbrella chart around it, to compare values and CRDs with: a .tgz "

@@ -56,6 +56,31 @@ kind: Kustomization
 helmCharts:
 - {name: spark-operator, valuesInline: {image: {registry: docker.io, tag: 2.1.1}}}
 """
+PLAYBOOK = """
+- hosts: localhost
+  tasks:
+  - name: Operators
+    block:
+    - name: Spark
+      kubernetes.core.helm:
+        release_name: op
+        release_namespace: spark
+        chart_ref: kubeflow/spark-operator
+        chart_version: 2.1.1
+        values_files: [base.yaml]
+        release_values: {image: {registry: docker.io, tag: "2.0.0"}}
+        set_values: [{value: image.tag=2.1.1, value_type: string}]
+    - kubernetes.core.helm: {name: other, namespace: other, chart_ref: a/b, chart_version: 1.0.0}
+"""
+TASKS = """
+- community.kubernetes.helm:
+    name: op
+    namespace: spark
+    chart_ref: spark-operator
+    chart_repo_url: https://kubeflow.github.io/spark-operator
+    reuse_values: true
+    values: {image: {registry: docker.io, tag: 2.1.1}}
+"""
 KAPP = """
 apiVersion: kappctrl.k14s.io/v1alpha1
 kind: App
@@ -100,8 +125,14 @@ def advised(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> di
             ("deploy.yaml, release op: version: 2.5.2", "kubectl --namespace spark rollout"),
             ["base.yaml"],
         ),
-        (KUSTOMIZATION, ("deploy.yaml, chart spark-operator: version: 2.5.2",), []),
-        (KAPP, ("deploy.yaml, chart spark-operator: version: 2.5.2",), ["ConfigMap away"]),
+        (
+            PLAYBOOK,
+            ("deploy.yaml, version of the chart spark-operator: 2.5.2; then", "kubectl --namespace spark rollout"),
+            ["base.yaml"],
+        ),
+        (TASKS, ("kubectl --namespace spark rollout", "kubernetes.io/instance=op "), []),
+        (KUSTOMIZATION, ("deploy.yaml, version of the chart spark-operator: 2.5.2",), []),
+        (KAPP, ("deploy.yaml, version of the chart spark-operator: 2.5.2",), ["ConfigMap away"]),
     ],
 )
 def test_the_values_in_it_and_its_names_are_taken(
@@ -325,7 +356,7 @@ def test_what_a_tool_reads_in_a_file_is_changed_there_and_not_with_helm(
 ) -> None:
     steps = [it["text"] for it in advised(tmp_path, capsys, text)["steps"]]
     file = tmp_path / "deploy.yaml"
-    assert f"in {file}, chart spark-operator: version: 2.5.2; then deploy it as you do" in steps
+    assert f"in {file}, version of the chart spark-operator: 2.5.2; then deploy it as you do" in steps
     assert [it for it in steps if it.startswith(("helm upgrade", "helm get"))] == []
     assert any(f"--namespace {home} rollout" in it and f"instance={name} " in it for it in steps)
 

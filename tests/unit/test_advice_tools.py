@@ -267,7 +267,7 @@ def test_rendered_crds_are_too_large_for_a_plain_apply(
     with_crds: str, by_server: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told, _ = advised(tmp_path / "kustomization.yaml", capsys, KUSTOMIZATION % (UPSTREAM, with_crds))
-    (deployed,) = [it for it in told if "kustomization.yaml, chart spark-operator: version: 2.5.2" in it]
+    (deployed,) = [it for it in told if "kustomization.yaml, version of the chart spark-operator: 2.5.2" in it]
     assert ("kubectl apply --server-side --force-conflicts, with Argo CD ServerSideApply=true" in deployed) == by_server
 
 
