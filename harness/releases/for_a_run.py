@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.releases import refused_values
 from harness.releases.values import at, merge
 
+_PARTS = ("controller", "webhook")
 _SCHEDULER = "controller.batchScheduler"
 KUBERNETES_OWN = "default-scheduler"
 """The scheduler that each cluster has; kubeSchedulerNames may have its name."""
@@ -20,8 +22,10 @@ def adapted(documents: Sequence[Mapping[str, Any]]) -> tuple[tuple[Mapping[str, 
     that there are some, so that an application can name one.
     """
     values = merge(*documents)
-    default = at(values, f"{_SCHEDULER}.default")
-    if not default or default == KUBERNETES_OWN or not at(values, f"{_SCHEDULER}.enable"):
+    default, others = at(values, f"{_SCHEDULER}.default"), at(values, f"{_SCHEDULER}.kubeSchedulerNames")
+    known = [*refused_values.SCHEDULERS, *(others if isinstance(others, list) else ())]
+    # With one that the operator does not know it ends at its start, there as here.
+    if default == KUBERNETES_OWN or default not in known or not at(values, f"{_SCHEDULER}.enable"):
         return tuple(documents), ()
     off = {"controller": {"batchScheduler": {"default": ""}}}
     told = (
@@ -29,3 +33,15 @@ def adapted(documents: Sequence[Mapping[str, Any]]) -> tuple[tuple[Mapping[str, 
         f"{default} (--exact-values leaves it as it is)"
     )
     return (*documents[:-1], merge(documents[-1], off)), (told,)
+
+
+def beside(users: Sequence[Mapping[str, Any]], own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The run's `own` values as far as they go with the user's: a request of ours may be above a limit of theirs."""
+    theirs = merge(*users)
+    parts = {part: own[part] for part in _PARTS if isinstance(own.get(part), Mapping)}
+    kept = {
+        part: {key: it for key, it in values.items() if key != "resources"}
+        for part, values in parts.items()
+        if at(theirs, f"{part}.resources")
+    }
+    return {**own, **kept}

@@ -22,6 +22,11 @@ Broken = tuple[Steps, str]
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9](?:[a-z0-9-]{0,13}[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
+_FIELD_PATH = re.compile(
+    r"metadata\.(?:name|namespace|uid|(?:labels|annotations)\['[^']+'\])"
+    r"|spec\.(?:nodeName|serviceAccountName)|status\.(?:hostIPs?|podIPs?)"
+)
+"""Fields of a pod that an environment may refer to."""
 _LARGEST_PORT = 65535
 _HEAVIEST = 100
 
@@ -97,7 +102,13 @@ def _of_container(container: Mapping[str, Any], volumes: Iterable[Any]) -> Itera
         if isinstance(name, str) and name in known:
             yield ("ports", number, "name"), f"is {name}, as another port of the container is called"
         known.add(str(name))
+    if not container.get("image"):
+        yield (), "has no image, which Kubernetes wants there"
     for number, it in _items(container, "env"):
+        path = at(it, "valueFrom.fieldRef.fieldPath")
+        if isinstance(path, str) and not _FIELD_PATH.fullmatch(path):
+            words = f"is {path}, which is no field that a container may have in its environment"
+            yield ("env", number, "valueFrom", "fieldRef", "fieldPath"), words
         if it.get("value") and it.get("valueFrom"):
             yield ("env", number), f"has both value and valueFrom ({it.get('name')}), and Kubernetes takes one"
     yield from _below(("resources",), _of_resources(container.get("resources")))

@@ -182,7 +182,7 @@ def _key(it: Object, steps: Steps, values: Values) -> str:
     labels = ("metadata", "labels")
     if steps[:2] == labels and len(steps) > 2 and at(values, "commonLabels") and steps[2] in values["commonLabels"]:
         return f"commonLabels.{steps[2]}"
-    if steps[-3:] == (*labels, "app.kubernetes.io/name"):
+    if steps == (*labels, "app.kubernetes.io/name"):
         return "nameOverride"
     if it.get("kind") == "Service" and steps[:2] == ("spec", "ports"):
         port = (at(it, "spec.ports") or [{}])[int(steps[2])]
@@ -198,7 +198,7 @@ def _of_deployment(it: Object, steps: Steps, values: Values) -> str:
     part = part_of(it)
     match steps:
         case ("spec", "template", "metadata", *rest):
-            return f"{part}.{_dotted(rest)}"
+            return _of_label(part, [str(it) for it in rest], values)
         case ("spec", "template", "spec", "containers", 0, "ports", int(number), *rest) if rest:
             container = (at(it, "spec.template.spec.containers") or [{}])[0]
             port = container["ports"][number]
@@ -213,6 +213,13 @@ def _of_deployment(it: Object, steps: Steps, values: Values) -> str:
         case ("spec", *rest):
             return f"{part}.{_dotted(rest)}"
     return f"{part}: {_dotted(steps)}"
+
+
+def _of_label(part: str, steps: Sequence[str], values: Values) -> str:
+    own = at(values, f"{part}.{steps[0]}")
+    if steps[-1] == "app.kubernetes.io/name" and not (isinstance(own, Mapping) and steps[-1] in own):
+        return "nameOverride"
+    return f"{part}.{_dotted(steps)}"
 
 
 def _of_port(values: Values, shown: object, otherwise: str) -> str:

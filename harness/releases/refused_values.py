@@ -29,12 +29,10 @@ _LEVELS = ("debug", "info", "error", "panic")
 _CHOICES = {
     "image.pullPolicy": ("Always", "IfNotPresent", "Never"),
     "webhook.failurePolicy": ("Fail", "Ignore"),
-    "controller.logLevel": _LEVELS,
-    "webhook.logLevel": _LEVELS,
-    "controller.logEncoder": ("console", "json"),
-    "webhook.logEncoder": ("console", "json"),
     "controller.scheduledSparkApplicationTimestampPrecision": ("nanos", "micros", "millis", "seconds", "minutes"),
 }
+_OF_LOGS = {"logLevel": (*_LEVELS, "or a number from 1 on"), "logEncoder": ("console", "json")}
+"""The same of logs, where upper-case letters count as lower-case ones."""
 _LONGEST_WEBHOOK = 30
 
 _PORTS = {
@@ -48,8 +46,10 @@ _PORTS = {
 _PROBES = 8081
 """Where each part answers the kubelet, which no value changes (cmd/operator/controller/start.go, webhook/start.go)."""
 
-_SCHEDULERS = ("volcano", "yunikorn")
+SCHEDULERS = ("volcano", "yunikorn")
 """Batch schedulers that the controller has (cmd/operator/controller/start.go)."""
+_LEVEL = re.compile(r"\+?0*[1-9]\d*")
+"""A number that is above zero, as Go reads it."""
 _LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -70,6 +70,8 @@ _REQUIREMENT = re.compile(
 )
 """One requirement of a selector of labels as a text, between commas (apimachinery, pkg/labels/selector.go)."""
 
+_BOOLEANS = ("1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False")
+"""What Go's strconv.ParseBool takes, by which gates are read (k8s.io/component-base, featuregate)."""
 _EVERY_GATE = ("AllAlpha", "AllBeta")
 
 
@@ -141,6 +143,11 @@ def _gates(used: Values, defaults: Values) -> Iterator[Refused]:
             yield Refused(
                 key=key, why=why, step=("write each of ", f"{key} like {{name: PartialRestart, enabled: true}}")
             )
+    for it in _items(given):
+        value = it.get("enabled")
+        if isinstance(value, str) and value not in _BOOLEANS:
+            why = f"has {value} for {it.get('name')}, which is neither true nor false: {_ENDS}"
+            yield Refused(key=key, why=why, step=("write true or false for each of ", key), value=value)
     for name in _names(given):
         if name not in known:
             why = (
@@ -158,6 +165,7 @@ def _chosen(values: Values, defaults: Values) -> Iterator[Refused]:
             few = ", ".join(known)
             why = f"is {value}, and may be {few}"
             yield Refused(key=key, why=why, step=("set ", f"{key} to one of {few}"), value=value)
+    yield from _of_logs(values, defaults)
     yield from _certificate(values)
     seconds = at(values, "webhook.timeoutSeconds")
     if isinstance(seconds, int) and not 1 <= seconds <= _LONGEST_WEBHOOK:
@@ -168,6 +176,24 @@ def _chosen(values: Values, defaults: Values) -> Iterator[Refused]:
     if name and not _LABEL.fullmatch(str(name)):
         why = f"is {name}, which is no name for a Service: lower-case letters, digits and -, beginning with a letter"
         yield Refused(key="fullnameOverride", why=why, step=("correct ", "fullnameOverride"), value=name)
+
+
+def _of_logs(values: Values, defaults: Values) -> Iterator[Refused]:
+    for part in ("controller", "webhook"):
+        for name, known in _OF_LOGS.items():
+            key = f"{part}.{name}"
+            value = at(values, key)
+            # Nothing is what a template takes these for, and it writes no argument.
+            if at(defaults, key) is None or value in (None, "", 0) or isinstance(value, Mapping | list):
+                continue
+            if str(value).lower() not in known and not (name == "logLevel" and _LEVEL.fullmatch(str(value))):
+                few = ", ".join(known)
+                yield Refused(
+                    key=key,
+                    why=f"is {value}, and may be {few}: the {part} ends at its start",
+                    step=("set ", f"{key} to one of {few}"),
+                    value=value,
+                )
 
 
 def _certificate(values: Values) -> Iterator[Refused]:
@@ -201,11 +227,9 @@ def _scheduler(used: Values) -> Iterator[Refused]:
     """A default batch scheduler that the controller does not have."""
     key, named = "controller.batchScheduler.default", "controller.batchScheduler.kubeSchedulerNames"
     name, others = at(used, key), at(used, named)
-    known = [*_SCHEDULERS, *(others if isinstance(others, list) else ())]
+    known = [*SCHEDULERS, *(others if isinstance(others, list) else ())]
     if at(used, "controller.batchScheduler.enable") and name and name not in known:
-        why = (
-            f"is {name}, which is neither {' nor '.join(_SCHEDULERS)} nor in {named}: the controller ends at its start"
-        )
+        why = f"is {name}, which is neither {' nor '.join(SCHEDULERS)} nor in {named}: the controller ends at its start"
         yield Refused(key=key, why=why, step=("set ", f"{key} to one of {', '.join(known)}, or to nothing"), value=name)
 
 

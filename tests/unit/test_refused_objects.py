@@ -62,6 +62,15 @@ MOUNTS = "controller: {volumes: [{name: tmp, emptyDir: {}}], "
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("controller: {sidecars: [{name: logs, command: [sh]}]}", "controller.sidecars[0] has no image"),
+        (
+            "controller: {env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.nodename}}}]}",
+            "controller.env[0].valueFrom.fieldRef.fieldPath is spec.nodename, which is no field",
+        ),
+        (
+            "controller: {labels: {app.kubernetes.io/component: op}}",
+            "controller.labels.app.kubernetes.io/component is op, and the chart selects its pods by controller",
+        ),
         # Fields that there are not, that are missing, or of another kind.
         (
             "controller: {securityContext: {runAsNonroot: true}}",

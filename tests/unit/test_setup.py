@@ -121,6 +121,14 @@ def test_the_profile_of_the_checkout_comes_before_the_users_values(tmp_path: Pat
     assert asked.values == (*alone.values, {"a": 1})
 
 
+def test_what_the_user_says_of_resources_is_not_mixed_with_what_a_run_asks_for(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("webhook: {resources: {limits: {memory: 48Mi, cpu: 100m}}}\n")
+    own, mine = setup.request(RunOptions(selection=PI, values=(Path("mine.yaml"),))).values
+    assert "resources" not in own["webhook"], "a request of ours may be above a limit of theirs"
+    assert own["controller"]["resources"]["requests"]
+    assert mine == {"webhook": {"resources": {"limits": {"memory": "48Mi", "cpu": "100m"}}}}
+
+
 def test_profiles_are_asked_for_by_name_and_merged_in_the_order_of_the_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

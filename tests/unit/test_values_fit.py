@@ -58,6 +58,13 @@ def look(values: Mapping[str, Any], *, refuses: str = "", releases: tuple[str, .
         ({"controller": {"workers": "many"}}, 'is the text "many", and in the chart of 2.5.2 a number'),
         ({"controller": {"featureGates": [{"name": "Fast", "enabled": True}]}}, "has Fast, which is none of"),
         ({"controller": {"logLevel": "trace"}}, "is trace, and may be debug, info, error, panic"),
+        ({"controller": {"logLevel": -1}}, "is -1, and may be debug, info, error, panic, or a number from 1 on"),
+        ({"webhook": {"logLevel": "0"}}, "is 0, and may be debug"),
+        ({"webhook": {"logEncoder": "text"}}, "is text, and may be console, json: the webhook ends at its start"),
+        (
+            {"controller": {"featureGates": [{"name": "PartialRestart", "enabled": "on"}]}},
+            "has on for PartialRestart, which is neither true nor false",
+        ),
         ({"spark": {"jobNamespaces": ["Team_A"]}}, "has Team_A, which is no name of a namespace"),
         ({"spark": {"jobNamespaces": ["${NS}"]}}, "has ${NS}, which is no name of a namespace"),
         ({"webhook": {"port": 8080}}, "is 8080, and so is prometheus.metrics.port"),
@@ -106,6 +113,8 @@ def test_what_helm_stumbles_over_is_told_by_its_key() -> None:
     [
         {"controller": {"leaderElection": {"leaseDuration": "1m30s", "renewDeadline": "1m", "retryPeriod": "500ms"}}},
         {"controller": {"leaderElection": {"enable": False, "leaseDuration": "1s"}}},
+        {"controller": {"logLevel": "INFO", "logEncoder": "JSON"}, "webhook": {"logLevel": 3}},
+        {"controller": {"logLevel": 0, "featureGates": [{"name": "PartialRestart", "enabled": "True"}]}},
         {"controller": {"kubeAPIQPS": 20.5, "batchScheduler": {"kubeSchedulerNames": "volcano"}}},
         {"prometheus": {"metrics": {"jobStartLatencyBuckets": "0.5,1,2e1"}, "podMonitor": {"labels": {}}}},
         {"spark": {"jobNamespaceSelector": "team in (a, b),env!=prod,!off, x.io/tier = 1,spark"}},
