@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.audit.chart_pins import is_before_2
+from harness.audit.chart_versions import is_before_2
 from harness.audit.findings import Severity
 from harness.audit.homes import Homes
 from harness.audit.parts import Part

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
+from harness.audit.chart_flags import VERSION, charts_given, version_given
 from harness.audit.chart_sources import ChartSources
+from harness.audit.chart_versions import CONSTRAINT, NUMBER
 from harness.audit.commands import COMMANDS, last_line
 from harness.audit.expressions import EXPRESSION, Variables, named_by
 from harness.audit.homes import Homes
@@ -63,23 +65,15 @@ _COMMAND = re.compile(
     rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{END}",
     re.S,
 )
-NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
-"""A chart's version, or what allows some: `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more."""
-
 # `helm:https://…/spark-operator@2.1.1`, which CDK8s imports
 _IMPORT = re.compile(rf"\bhelm:(?P<where>https?://[^\s\"'@]*)/{_NAME}@(?P<version>{NUMBER})")
-_BOUND = r"[<>]=?[ ]?v?\d[\w.]*"
 _VERSION = re.compile(
     rf"{_BEGIN}(?:version|target_?Revision|chart_?version|chart-version){_IS}"
-    rf"(?P<version>{NUMBER}|{_BOUND}(?:,?[ ]?{_BOUND})?|{EXPRESSION}|(?:var|local)\.[\w.]+"
+    rf"(?P<version>{CONSTRAINT}|{EXPRESSION}|(?:var|local)\.[\w.]+"
     rf"|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
     re.I,
 )
 _TAG = re.compile(rf"(?<![\w.-]){_Q}(?:tag|semver){_IS}(?P<version>{NUMBER}|{EXPRESSION})")
-_COMMAND_VERSION = re.compile(
-    rf"--(?:version|revision|chart-version)(?:[ =]|[\"'],\s*|[\"']?[ \t]*\n[ \t]*-[ \t]+)[\"']?"
-    rf"(?P<version>{NUMBER}|{EXPRESSION})"
-)
 _ADDRESS = re.compile(
     rf"{_Q}(?i:repo_?url|repository|repo|url|--repo){_Q}(?:[ \t]*[:= ]|\()[ \t]*{_MADE}{_Q}"
     rf"(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
@@ -153,11 +147,6 @@ def barriers(lines: Lines, found: Sequence[ChartPin]) -> list[int]:
     return sorted({*blocks, *others, *(it.at for it in found)})
 
 
-def is_before_2(version: str) -> bool:
-    """Whether a chart is one of before 2.0.0, whose registry and repository are one value."""
-    return version.startswith(("0.", "1."))
-
-
 def is_upstream(pin: ChartPin, homes: Homes) -> bool:
     """Whether a chart may be upstream's: its address is one of theirs, or none is given."""
     return homes.may_have_chart(pin.address)
@@ -174,7 +163,8 @@ def _in_commands(lines: Lines, variables: Variables, sources: ChartSources) -> I
         end = lines.start(last + 1) + len(every[last])
         match = _COMMAND.search(lines.text, start, end) if CHART_NAME in lines.text[start:end] else None
         if match:
-            version = _COMMAND_VERSION.search(lines.text, start, end) or _VERSION.search(lines.text, match.end(), end)
+            version = VERSION.search(lines.text, start, end) or _VERSION.search(lines.text, match.end(), end)
+            version = version or version_given(lines.text, start, end)
             address = _ADDRESS.search(lines.text, start, end)
             yield ChartPin(
                 at=match.start("where"),
@@ -184,6 +174,15 @@ def _in_commands(lines: Lines, variables: Variables, sources: ChartSources) -> I
                 **_pinned(version, variables, match),
             )
         number = last + 1
+    for given, chart, version in charts_given(lines.text):
+        address = _ADDRESS.search(lines.text, given.start(), given.end())
+        yield ChartPin(
+            at=chart.start("where"),
+            start=given.start(),
+            end=given.end(),
+            address=_address(chart["where"], address, sources),
+            **_pinned(version, variables),
+        )
 
 
 def _address(where: str, given: re.Match[str] | None, sources: ChartSources) -> str:
@@ -207,7 +206,7 @@ def _in_items(lines: Lines, variables: Variables, sources: ChartSources) -> Iter
             last += 1
         start, end = lines.start(first), lines.start(last) + len(lines.all[last - 1])
         if _HELM_WORD.search(lines.text, start, end):
-            version = _COMMAND_VERSION.search(lines.text, start, end)
+            version = VERSION.search(lines.text, start, end)
             yield ChartPin(
                 at=match.start("where"),
                 start=start,
@@ -313,7 +312,7 @@ def _nearest_version(
     """The version that belongs to a chart's name: one on its line or in its column, if there is any."""
     near = lines.start(min(len(lines.all), lines.place(offset)[0] + _FLAGS_WITHIN))
     found = (it for pattern in patterns for it in pattern.finditer(lines.text, start, end))
-    return _nearest(lines, offset, found) or _COMMAND_VERSION.search(lines.text, offset, min(near, end))
+    return _nearest(lines, offset, found) or VERSION.search(lines.text, offset, min(near, end))
 
 
 def _nearest(lines: Lines, offset: int, found: Iterable[re.Match[str]]) -> re.Match[str] | None:
@@ -345,7 +344,7 @@ def _pinned(version: re.Match[str] | None, variables: Variables, archive: re.Mat
     is_name = written[0].isalpha() and not re.fullmatch(NUMBER, written)
     expression = f"${{{written}}}" if is_name else written
     filled = variables.filled(expression)
-    known = bool(re.fullmatch(rf"{NUMBER}|{_BOUND}.*", filled))
+    known = bool(re.fullmatch(CONSTRAINT, filled))
     return {
         "version": re.sub(r"^~>[ ]?", "~", filled) if known else "",
         "begin": version.start("version"),

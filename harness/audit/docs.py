@@ -26,7 +26,7 @@ from harness.audit.homes import Homes
 from harness.audit.owners import Lines
 from harness.audit.past import Past
 from harness.audit.placed import Placed
-from harness.audit.references import HUB_HOSTS, Reference, References, is_put_together, stands_for_image
+from harness.audit.references import HUB_HOSTS, Reference, References, is_put_together, is_stage, stands_for_image
 from harness.audit.replications import Replications
 from harness.audit.rules_about import Builds, is_rule, is_searched
 from harness.audit.splits import Splits
@@ -198,6 +198,8 @@ class Scanner:
                 continue
             if splits.has_taken(reference.start, reference.end) or assembled.has(reference.start, reference.end):
                 continue
+            if reference.last and splits.has_taken_of(reference.last):
+                continue
             if not self._may_be_stale(reference):
                 continue
             if reference.host is None:
@@ -241,7 +243,7 @@ class Scanner:
             return beside.judged(it, *row)
         is_part = False
         if it.host == "":
-            if not stands_for_image(it, lines, templated=self._is_templated(it, lines)):
+            if not (is_stage(it, lines, file) or stands_for_image(it, lines, templated=self._is_templated(it, lines))):
                 return None
             is_part = is_put_together(it, lines)
             it = replace(it, host=DOCKER_HUB)

@@ -10,11 +10,15 @@ from harness.images.references import DOCKER_HUB
 
 EXPRESSION = (
     r"(?:\$\{\{.{0,120}?\}\}|\{\{.{0,120}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.-]*(?:\([^(){}\n]*\))?\}"
-    r"|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[A-Za-z][\w .-]*>(?=[/:.@\s\"'`]|$)|__[A-Z][A-Z_]*?__|ENC\[[^\]\n]*\])"
+    r"|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|\\\([A-Za-z_][\w.]*\)"
+    r"|<[A-Za-z][\w .-]*>(?=[/:.@\s\"'`]|$)|__[A-Z][A-Z_]*?__|ENC\[[^\]\n]*\])"
 )
-"""One of them: of GitHub Actions, Helm, Jinja, shells, Make, Terraform, Tekton, Azure, Python, Windows, prose, SOPS."""
+"""One of them: of GitHub Actions, Helm, Jinja, shells, Make, Terraform, Tekton, Azure, Python, Windows, CUE, prose,
+SOPS."""
 
 _EXPRESSION = re.compile(EXPRESSION)
+_MARKS = "\\${}()%#<>@ "
+"""What stands around the name in an expression."""
 _DEFAULTS = (
     re.compile(r"\$\{\w+:?[-=](?P<value>[^{}]*)\}"),
     re.compile(r"\|\s*default\s*\(?\s*[\"'](?P<value>[^\"']*)[\"']"),
@@ -31,7 +35,8 @@ _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ASSIGNED = re.compile(
     r"(?:^|[\s;{(,])[\"'$]?(?P<name>[A-Za-z_]\w*)[\"']?[ \t]*"
     r"(?::[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.]*[ \t]+=(?=[ \t]*[\"'])|\?=|::?=|=|:|string[ \t]+=(?=[ \t]*[\"']))"
-    rf"[ \t]*(?P<quote>[\"']?)(?P<value>{EXPRESSION}|(?!default\b)[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])"
+    rf"[ \t]*(?P<quote>\\?[\"']|)(?P<value>{EXPRESSION}|(?!default\b)[A-Za-z0-9][\w./:@-]*)(?P=quote)"
+    r"(?=$|[\s;,)}\]]|\\n)"
     r"(?![ \t]*(?:\|\||\?\?|or[ \t]))",
     re.M,
 )
@@ -96,7 +101,7 @@ def named_by(text: str) -> str:
     """The name of the variable that a text is, without what it is of; empty for any other text."""
     if not _EXPRESSION.fullmatch(text):
         return ""
-    name = _NAME.fullmatch(text.strip("${}()%#<>@ ").removeprefix("."))
+    name = _NAME.fullmatch(text.strip(_MARKS).removeprefix("."))
     return name[0].rpartition(".")[2] if name else ""
 
 
@@ -120,7 +125,7 @@ class Variables:
         default = _default(expression)
         if default is not None:
             return default
-        inner = expression.strip("${}()%#<>@ ")
+        inner = expression.strip(_MARKS)
         name = _NAME.fullmatch(inner.removeprefix("."))
         if not name and expression.startswith("{"):
             values = self._known().get(inner, set())

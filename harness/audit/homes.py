@@ -25,6 +25,8 @@ _ALLOWED = re.compile(r"(?P<mark>[~^=]?)v?(?P<parts>\d+(?:\.(?:\d+|[xX*])){0,2})
 """Which versions of a chart Helm may take: `2.4.x`, `~2.1.0`, `^2.1`."""
 _BOUND = re.compile(r"([<>]=?)[ ]?v?(\d+(?:\.\d+){0,2})")
 """One end of them: `>=2.0.0 <2.2.0`."""
+_BETWEEN = re.compile(r"v?(\d[\w.]*)[ ]-[ ]v?(\d[\w.]*)")
+"""`1.1.0 - 1.4.6`, with both of them."""
 _AT_REGISTRY = re.compile(r"\w[\w-]*(?:\.[\w-]+)+(?::\d+)?/")
 """An address of a registry without its scheme, as Argo CD and helmfile take it."""
 _API = re.compile(r"v1(?:alpha|beta)\d-.*")
@@ -101,8 +103,11 @@ class Homes:
         """The newest release that a version of the chart allows, which is the one that Helm takes (Masterminds/semver,
         Checking Version Constraints); a version that is one, and one that no release meets, as they are.
         """
+        return max((self._newest(it.strip()) for it in written.split("||")), key=_numbers)
+
+    def _newest(self, written: str) -> str:
         known = [it for home in self.all if home.role == "operator" for it in home.versions]
-        bounds = _BOUND.findall(written)
+        bounds = _BOUND.findall(_BETWEEN.sub(r">=\1 <=\2", written))
         if bounds:
             allowed = (it for it in known if all(_meets(it, *bound) for bound in bounds))
             return max(allowed, key=_numbers, default=_padded(bounds[0][1]))

@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
-from harness.audit.chart_pins import END, NUMBER, ChartPin, is_before_2, is_upstream
+from harness.audit.chart_pins import END, ChartPin, is_upstream
+from harness.audit.chart_versions import NUMBER
 from harness.audit.findings import Finding
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
@@ -20,12 +21,17 @@ _ANY_VERSION = re.compile(
     rf"(?:[ \t]*(?:[?:]?=|:)[ \t]*|[ \t]+|>){_Q}(?P<version>{NUMBER}){_Q}(?:{END}|(?=<))",
     re.I,
 )
+_OPTION = re.compile(
+    rf"[\"']--?(?P<key>[\w-]*version)[\"'][^()]{{0,300}}?\bdefault\s*=\s*[\"'](?P<version>{NUMBER})[\"']"
+)
 _DECLARED = re.compile(
     rf"^variable\s+\"(?P<key>[\w-]*version)\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<version>{NUMBER})\"", re.M
 )
 _OPERATOR = CHART_NAME.replace("-", "")
 _OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
 _OF_CHART = re.compile(r"chart|helm")
+_TELLING = re.compile(r"[.xX*^~<>]")
+"""What a chart's version has, and the number of a format's version has not."""
 
 
 class OldCharts:
@@ -71,8 +77,10 @@ class OldCharts:
         yield stale_at(self._lines, self._file, pin.begin, pin.finish, finding)
 
     def _former_home(self, written: str) -> str:
-        """Where a version of the chart has its image, if that gets no new releases; empty for all others."""
-        version = _lowest(written)
+        """Where the newest chart that a version allows has its image, if that gets no new releases; empty for all
+        others.
+        """
+        version = self._homes.newest(written) if _TELLING.search(written) else ""
         former = next((it for it in self._homes.all if it.role == "operator" and version in it.versions), None)
         charts = self._homes.history.chart(version)
         if former is not None:
@@ -87,7 +95,8 @@ class OldCharts:
         pins, lines = self._placed.pins, self._lines
         taken = {it.version for it in pins}
         variables = {it.variable for it in pins if it.variable}
-        for it in (*_values_of(variables, lines), *_ANY_VERSION.finditer(lines.text), *_DECLARED.finditer(lines.text)):
+        known = (_ANY_VERSION, _DECLARED, _OPTION)
+        for it in (*_values_of(variables, lines), *(it for one in known for it in one.finditer(lines.text))):
             if it["version"] in taken or not self._former_home(it["version"]):
                 continue
             if it["key"] in variables:
@@ -105,17 +114,3 @@ def _values_of(variables: Collection[str], lines: Lines) -> Iterator[re.Match[st
         return iter(())
     keys = "|".join(map(re.escape, variables))
     return re.finditer(rf"(?<![\w.-])(?P<key>{keys}){_Q}[ \t]*[:=][ \t]*{_Q}(?P<version>{NUMBER}){_Q}{END}", lines.text)
-
-
-def _lowest(version: str) -> str:
-    """The lowest version that a chart's version allows, if that is the one to judge by: `~2.1.0`, `2.1.x`, `1.x`."""
-    plain = version.lstrip("v~^=")
-    if version.startswith("^") and not is_before_2(plain):
-        return ""
-    if re.fullmatch(r"(?:[2-9]|\d\d+)(?:\.[xX*])+", plain):
-        # Of these, Helm takes the newest.
-        return ""
-    plain = re.sub(r"[xX*]", "0", plain)
-    if plain.count(".") == 1:
-        plain = f"{plain}.0" if plain != "2.0" or "." in version else ""
-    return plain if re.fullmatch(r"\d+\.\d+\.\d+", plain) else ""

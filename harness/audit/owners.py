@@ -11,6 +11,8 @@ from functools import cached_property
 _KEY_BEFORE = re.compile(r"[\"']?([A-Za-z_][\w./-]*)[\"']?\]?\s*(?::=|\?=|[:=])\s*[|>]?[-+]?\s*(?:[*!]|\[\]\w+\s*)?$")
 _KEY_LINE = re.compile(r"\s*(?:-\s+)*[\"']?([A-Za-z_][\w./-]*)[\"']?\s*(?:[:?+]?=|:)(?:\s|$)")
 _BLOCK_LINE = re.compile(r"\s*(?:resource|module|data|variable)?\s*\"?([\w-]+)\"?(?:\s+\"[^\"]*\")*\s*\{\s*$")
+# `"--operator-image", default="…"` of argparse and click
+_OPTION = re.compile(r"[\"']--?([A-Za-z][\w-]*)[\"'][^()]{0,300}$")
 _FARTHEST = 2000
 _LONG, _NEAR = 5000, 300
 """More letters have only lines that no person has written; so many of them are looked at before each name."""
@@ -76,7 +78,8 @@ class Lines:
         begin = max(offset - _LONGEST_KEY, self.text.rfind("\n", first, offset) + 1, 0)
         key = _KEY_BEFORE.search(self.text, begin, _quote(self.text, offset))
         if key:
-            yield key[1]
+            option = _OPTION.search(self.text, first, key.start()) if key[1] == "default" else None
+            yield option[1] if option else key[1]
         depth = 0
         for place in range(offset - 1, first - 1, -1):
             letter = self.text[place]

@@ -62,6 +62,10 @@ _PATCHED = re.compile(
     rf"(?<![\w.-]){_Q}path{_Q}\s*[:=]\s*{_Q}/(?:[\w~.-]+/)*(?P<key>[\w-]*(?i:image)[\w-]*/(?:registry|repository|tag)){_Q}[\s,]+"
     rf"{_Q}value{_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}"
 )
+# `"--image-registry", default="docker.io"` of argparse and click
+_OPTION = re.compile(
+    rf"[\"']--?{_PATH}[\"'](?:[^()]|\([^()]*\)){{0,300}}?\bdefault\s*=\s*(?P<quote>[\"'])(?P<value>{_VALUE})(?P=quote)"
+)
 # `:registry "docker.io"` of Clojure and EDN; without quotes it is code
 _KEYWORD = re.compile(
     rf"(?<![\w.:]):(?P<key>[A-Za-z][\w./-]{{0,80}})[ \t]+"
@@ -90,6 +94,7 @@ _PATTERNS = (
     (_ASKED, "variable"),
     (_DECLARED, "variable"),
     (_INPUT, "default"),
+    (_OPTION, "default"),
     (_SCHEMA, "default"),
     (_FIELD, 'efault:"'),
     (_ASSIGNED, ""),
@@ -97,7 +102,7 @@ _PATTERNS = (
     (_ELEMENT, "</"),
 )
 """Each with a word that is in every match of it: to look for that is faster by far."""
-_NAMING = (_NAMED, _VALUED, _PATCHED, _ASKED, _DECLARED, _INPUT, _SCHEMA, _FIELD)
+_NAMING = (_NAMED, _VALUED, _PATCHED, _ASKED, _DECLARED, _INPUT, _OPTION, _SCHEMA, _FIELD)
 """Those whose key is a value itself."""
 _WORDS: dict[str, Word] = {
     "registry": "registry",
@@ -212,7 +217,8 @@ def _part(
     humps = [it.lower() for it in _HUMPS.findall(key)]
     word = _WORDS.get(humps[-1]) if humps else None
     in_table = not named and "|" in (match.groupdict().get("separator") or "") and not match["quote"]
-    if word is None or in_table or (humps[-1] == "version" and (not humps[:-1] or _OF_CHART & {*humps})):
+    is_use = match.groupdict().get("separator") == ":" and lines.text[match.start() - 1 : match.start()] == "$"
+    if word is None or in_table or is_use or (humps[-1] == "version" and (not humps[:-1] or _OF_CHART & {*humps})):
         return None
     alias = match.groupdict().get("alias") and not match["quote"]
     value = variables.anchored(written) if alias else variables.filled(written)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.audit.expressions import EXPRESSION, Variables, is_known
+from harness.audit.expressions import EXPRESSION, Variables, is_known, named_by
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
 from harness.images.references import DOCKER_HUB, names_host
@@ -28,6 +28,7 @@ _DIGEST = r"(?P<digest>@sha256:(?:[0-9a-f]{64}))?"
 _WIKI_MARK = re.compile(r"\{(?:code|noformat|quote|panel|color|tip|note|info|warning|expand)\}$")
 _GLUED = re.compile(r"^[\w.-]*[A-Za-z][\w.-]*:-?(?!\d+/)")
 _EXPRESSION = re.compile(EXPRESSION)
+_IN_VARIABLE = re.compile(rf"/{EXPRESSION}")
 _API_TAG = re.compile(r"v1(?:alpha|beta)\d-")
 _DEFAULT_OF = re.compile(r"\$\{\w+:?-$")
 _LONGEST_VARIABLE = 80
@@ -55,7 +56,11 @@ _COMMAND = re.compile(
     r"|(?-i:^\s*FROM\s|\bCOPY\s+--from=)|--image[= ]|\bimage\s+[\"']$)[^|;&]*$",
     re.I,
 )
-_PULLED = re.compile(r"\b(?:docker|podman|nerdctl|buildah|crane|crictl)\s+(?:images?\s+)?pull\s+(?:-\S+\s+)*[\"']?$")
+_STAGE = re.compile(r"^\s*(?:from\s+(?:--platform=\S+\s+)?|copy\s+--from=)$", re.I)
+_PULLED = re.compile(
+    r"\b(?:docker|podman|nerdctl|buildah|crane|crictl)\s+(?:images?\s+)?pull\s+(?:-\S+\s+)*[\"']?$|^\s*FROM\s+(?:--platform=\S+\s+)?$"
+)
+_MAY_BE_PULLED = re.compile(r"pull|FROM")
 _IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
 _MODULE = re.compile(r"(?:[\w.]+\.)?(?:docker|podman)_image\b")
 """What pulls images in Ansible and Salt."""
@@ -80,7 +85,7 @@ class Reference:
     The path begins at `at`. `host` is empty for a short name, None for one that cannot be known. `tag` is empty where
     there is none, or none that can be known. `scheme` is what stands before it, as in `docker://`. `plain` says that no
     template is in what stands from `start` to `end`; a template for the tag stands behind `end`. `is_open` says that
-    the tag is filled in from elsewhere, with whatever version.
+    the tag is filled in from elsewhere, with whatever version; `last` is the variable that has the name's last part.
     """
 
     host: str | None
@@ -94,6 +99,7 @@ class Reference:
     text: str
     plain: bool
     is_open: bool = False
+    last: str = ""
 
     @property
     def name(self) -> str:
@@ -115,6 +121,7 @@ class References:
         self._paths = frozenset(names)
         tails = sorted(homes.tails - homes.repositories, key=len, reverse=True)
         self._tail = re.compile(rf"/(?P<tail>{'|'.join(map(re.escape, tails))})(?![\w-])")
+        self._value = re.compile(rf"[:= \t\"']\"?(?:{'|'.join(map(re.escape, tails))})(?=[\s;,\"')}}\]]|$)")
         self._rest = re.compile(f"{_SUB}{_TAG}{_DIGEST}")
         self._ends = re.compile(f"{_TAG}{_DIGEST}")
         self._hosts = {
@@ -133,21 +140,30 @@ class References:
                 end = found.end
                 yield found
         for match in self._tail.finditer(text):
-            found = self._behind_owner(text, match, variables)
+            found = self._behind_owner(text, match, match["tail"], variables)
+            if found:
+                yield found
+        for match in _IN_VARIABLE.finditer(text) if self._value.search(text) else ():
+            tail = variables.filled(match[0][1:])
+            found = self._behind_owner(text, match, tail, variables) if self._tail.fullmatch(f"/{tail}") else None
             if found:
                 yield found
 
-    def _behind_owner(self, text: str, match: re.Match[str], variables: Variables) -> Reference | None:
-        """A name whose owner is in a variable, as in `$REPO/spark-operator`, if the text says which one it is."""
+    def _behind_owner(self, text: str, match: re.Match[str], tail: str, variables: Variables) -> Reference | None:
+        """A name whose owner or last part is in a variable, as in `$REPO/spark-operator` or `docker.io/$ORG/$NAME`, if
+        the text says which one it is.
+        """
         first = max(text.rfind("\n", 0, match.start()) + 1, match.start() - _FARTHEST)
         before = _LEFT.search(text[first : match.start() + 1])
         rest = self._rest.match(text, match.end())
-        if before is None or rest is None or is_known(before["left"]) or before["left"].endswith(self._owners):
+        if before is None or rest is None:
+            return None
+        if is_known(match[0]) and (is_known(before["left"]) or before["left"].endswith(self._owners)):
             return None
         if re.match(r"[/-]|\.\w", text[rest.end() : rest.end() + 2]):
             return None
         left = _GLUED.sub("", before["left"])
-        filled = f"{variables.filled(left)}{match['tail']}{rest['sub']}"
+        filled = f"{variables.filled(left)}{tail}{rest['sub']}"
         host, _, path = filled.partition("/") if names_host(filled) else ("", "", filled)
         if not is_known(filled) or path not in self._paths:
             return None
@@ -165,6 +181,7 @@ class References:
             text=text[start:end],
             plain=False,
             is_open=bool(rest["tag"]) and not is_known(tag),
+            last=named_by(match[0][1:]),
         )
 
     @staticmethod
@@ -191,7 +208,7 @@ class References:
             return None
         # `image:docker.io/…`, in flow style without a blank, and `${IMAGES:-docker.io/…`.
         left = left if scheme else _GLUED.sub("", left)
-        host = self._host((left if joined is None else joined).replace("\\", ""), variables)
+        host = self._host((left if joined is None else joined).replace("\\/", "/"), variables)
         named = match[0].replace("\\", "")
         path = named + rest["sub"].replace("\\", "")
         if re.match(r"[/-]|\.\w", text[rest.end() : rest.end() + 2]) and not scheme.startswith("http"):
@@ -335,9 +352,16 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
     return bool(owners) and _is_taken_by_command(lines, owners[0])
 
 
+def is_stage(reference: Reference, lines: Lines, file: str) -> bool:
+    """Whether a name is what a stage of a Dockerfile begins with, whose instructions have letters of any case."""
+    name = file.rpartition("/")[2].lower()
+    is_recipe = any(it in name for it in ("dockerfile", "containerfile"))
+    return is_recipe and bool(_STAGE.search(lines.before(reference.start)))
+
+
 def _is_taken_by_command(lines: Lines, variable: str) -> bool:
     """Whether a command takes an image by a variable that is all of the name: `docker pull $SRC:$TAG`."""
-    if not re.fullmatch(r"[A-Za-z_]\w*", variable) or "pull" not in lines.text:
+    if not re.fullmatch(r"[A-Za-z_]\w*", variable) or not _MAY_BE_PULLED.search(lines.text):
         return False
     uses = re.finditer(rf"\$\{{?{variable}\b|\{{\{{[ \t]*{variable}\b", lines.text)
     return any(_PULLED.search(lines.before(it.start())) for it in uses)

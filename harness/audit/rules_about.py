@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from harness.audit.owners import Lines
+from harness.audit.owners import Lines, indent
+from harness.audit.tested import is_case
 
 _KEYS = re.compile(
     r"(?:match|exclude)(?:Package|Dep|Source)\w*|packageNames|packagePatterns|matchStrings|sourceUrl\w*"
@@ -28,12 +29,12 @@ GROUPS = (
 )
 """API groups whose objects are rules about images."""
 KINDS = re.compile(
-    r"ImageContentSourcePolicy|Image(?:Digest|Tag)MirrorSet|ImageContentPolicy|(?:Validating|Mutating)AdmissionPolicy"
+    r"ImageContentSourcePolicy|Image(?:Digest|Tag)MirrorSet|ImageContentPolicy|K8s\w*(?:Repos|Images?|Registr\w+)|(?:Validating|Mutating)AdmissionPolicy"
 )
 """Kinds of other groups that are."""
 _KINDS = re.compile(
     rf"^\s*[\"']?apiVersion[\"']?\s*:\s*[\"']?(?:{'|'.join(map(re.escape, GROUPS))})/"
-    rf"|^\s*[\"']?kind[\"']?\s*:\s*[\"']?(?:{KINDS.pattern})\b",
+    rf"|(?:^\s*(?:-[ ])?|[{{,][ \t]*)[\"']?kind[\"']?\s*:\s*[\"']?(?:{KINDS.pattern})\b",
     re.M,
 )
 _ON_THE_LINE = re.compile(
@@ -51,6 +52,9 @@ _ON_THE_LINE = re.compile(
     # What is taken away from a node, as one text or as words of a list.
     r"|\b(?:docker|podman|nerdctl|crictl|ctr|minikube)\b(?:[^|;&]*\W)?"
     r"(?:rmi|(?:images?|i)\W+(?:rm|remove|delete|del))\b[^|;&]*$"
+    # What is only looked for among what a node has.
+    r"|\b(?:docker|podman|nerdctl|crictl|ctr)\b(?:\s+-\S+(?:\s+[\w.]+)?)*\s+"
+    r"(?:(?:images(?!\s+\w+\s)|inspecti|history|ps|image\s+(?:inspect|history|exists))\b|(?:images?|i)\s+(?:ls|list|check)\b)[^|;&]*$"
     # Of Prometheus, and of databases.
     r"|\b(?-i:[a-z]+_\w+)\{[^{}]*\w=[\\]?[\"'`]$"
     r"|\bwhere\s[^;]*(?:=|<>|\blike|\bin\s*\([^()]*|\b(?:contains|has|startswith|endswith|matches|regexp?)\w*)\s*[\"']$",
@@ -142,6 +146,8 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
         or _is_left_of_equals(lines, start, end)
     ):
         return True
+    if is_case(lines, file, start, end):
+        return True
     if is_searched(lines, start) or (_SELECTED.search(lines.before(start)) and _SELECTS.match(text, end)):
         return True
     number, _ = lines.place(start)
@@ -161,7 +167,7 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
         return True
     if owners[:1] == ["location"] and _REGISTRIES_CONF.search("\n".join(lines.all[max(0, number - 8) : number])):
         return True
-    return _in_policy(text, start)
+    return _in_policy(lines, start)
 
 
 def _is_member(lines: Lines, start: int, end: int) -> bool:
@@ -222,14 +228,26 @@ def _is_left_of_equals(lines: Lines, start: int, end: int) -> bool:
     return bool(_IMAGE_AFTER.match(text, end)) and ":" not in name and "@" not in name
 
 
-def _in_policy(text: str, offset: int) -> bool:
-    """Whether the document around an offset is a policy."""
+def _in_policy(lines: Lines, offset: int) -> bool:
+    """Whether the document around an offset is a policy, or an item of a list that it is in."""
+    text = lines.text
     policies = _policies(text)
     if not policies:
         return False
     first, last = text.rfind("\n---", 0, offset), text.find("\n---", offset)
     begin, end = max(first, offset - _FARTHEST, 0), min(last if last >= 0 else len(text), offset + _FARTHEST)
-    return any(begin <= it < end for it in policies)
+    return any(begin <= it < end and _is_around(lines, it, offset) for it in policies)
+
+
+def _is_around(lines: Lines, kind: int, offset: int) -> bool:
+    """Whether no other item begins between the kind of an object and an offset, where the object is one of several."""
+    number, _ = lines.place(kind)
+    line = lines.all[number - 1]
+    own = indent(line) if _is_item(line) else _depth(line) - 2
+    if own < 0:
+        return True
+    first, last = sorted((number, lines.place(offset)[0]))
+    return all(indent(it) > own or not it.strip() for it in lines.all[first:last])
 
 
 @lru_cache(maxsize=2)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from harness.audit import chart_pins
 from harness.audit.chart_pins import ChartPin
+from harness.audit.chart_versions import is_before_2
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes, Role
 from harness.audit.old_charts import OldCharts
@@ -50,6 +51,10 @@ class Splits:
     def has_taken(self, start: int, end: int) -> bool:
         """Whether what is between two offsets was judged as a part of a name."""
         return any(start < last and first < end for first, last in self._taken)
+
+    def has_taken_of(self, variable: str) -> bool:
+        """Whether what a variable has was judged as a part of a name."""
+        return any(self._lines.owners(start)[:1] == [variable] for start, _ in self._taken)
 
     def found(self) -> Iterator[Stale]:
         """Every stale name in parts, and every old chart."""
@@ -139,7 +144,7 @@ class Splits:
         if pin is None or not self._placed.is_of_image(part) or part.key.lower().endswith(("name", "image")):
             return
         version = self._homes.newest(pin.version)
-        if chart_pins.is_before_2(version) or not pin.version or not chart_pins.is_upstream(pin, self._homes):
+        if is_before_2(version) or not pin.version or not chart_pins.is_upstream(pin, self._homes):
             return
         host, _, rest = (part.value or "").partition("/")
         known = {it.partition("/")[0] for it in self._homes.history.names} | self._homes.registries | HUB_HOSTS
@@ -210,7 +215,7 @@ class Splits:
 
     def _without_repository(self, pin: ChartPin) -> Iterator[Stale]:
         version = self._homes.newest(pin.version) or self._homes.current("operator").versions[-1]
-        if chart_pins.is_before_2(version) or not chart_pins.is_upstream(pin, self._homes):
+        if is_before_2(version) or not chart_pins.is_upstream(pin, self._homes):
             return
         for part in self._placed.between(pin.start, pin.end):
             if part.start in self._used or not self._placed.is_of_image(part):
