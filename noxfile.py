@@ -110,14 +110,14 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def verdicts(session: nox.Session) -> None:
-    """Plant faults and harmless changes on real operators: each fault must be told, no change must alarm."""
+    """Plant faults and harmless changes on real operators: only the faults may be reported, and each must be."""
     _install(session, "run")
     session.run("python", "-m", "harness.bench", "verdicts", *session.posargs, **_GRACE)
 
 
 @nox.session(default=False)
 def repeat(session: nox.Session) -> None:
-    """Run the default selection again and again, `-- --times 20`: what a cell comes to must not depend on luck."""
+    """Run the default selection again and again, `-- --times 20`: a cell's verdict must not depend on luck."""
     _install(session, "run")
     session.run("python", "-m", "harness.bench", "repeat", *session.posargs, **_GRACE)
 

@@ -36,8 +36,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
     doctor.add_argument(
         "--registries",
         action="store_true",
-        help="look at the registries alone, within 10 s: what of them works from here, with which login, and what is "
-        "left of their limits",
+        help="check only the registries, within 10 s: do they answer, with which login, and how many pulls are left",
     )
     run_options.declare(doctor.add_argument, run_options.CONFIG)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plants faults and harmless changes on installed operators: every fault must be told, and no harmless change.
+"""Plants faults and harmless changes on installed operators: every fault must be reported, and no harmless change.
 
 Each row of clusters/verdicts.toml is planted from outside on a real cluster, judged by the checks of a run, and undone.
 The next row has the same cluster where that is as before, and a fresh one otherwise. With the same `--output FILE`, a
