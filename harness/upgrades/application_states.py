@@ -35,6 +35,11 @@ class ApplicationStates:
         seen = self.application(name)
         return seen is not None and bool(seen.looks) and seen.looks[-1].state is state
 
+    def seconds_of(self, name: str) -> float:
+        """How long an application of the namespace running-apps took from its creation to what was seen last of it."""
+        seen = self.application(name)
+        return (seen.looks[-1].at - seen.created).total_seconds() if seen is not None and seen.looks else 0.0
+
     def executor_runs(self) -> bool:
         """Whether the long application is RUNNING with an executor."""
         pods = [

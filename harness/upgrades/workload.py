@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from harness.apps import samples
@@ -59,8 +60,7 @@ _RETRY_PER_HOOK = 45
 """Seconds until the retrying application is due: soon after a new leader leads after the last move. A move takes a
 dozen, and a hook most of a minute."""
 
-_SCHEDULE_EVERY = 20
-_NEW_SCHEDULE_EVERY = 8
+_SCHEDULE_EVERY, _NEW_SCHEDULE_EVERY = 20, 8
 
 
 class MoveSpan(Protocol):
@@ -113,7 +113,8 @@ class Workload:
         """Create what must be there before, and wait until each is in its state."""
         self._from = datetime.now(UTC)
         self._recorder.start(connect=_CONNECT_CRD in self._ctx.releases[0].crds)
-        ready: dict[str, Callable[[], bool]] = {"the completed application to be COMPLETED": self._completed}
+        completed = partial(self._states.is_in, "completed", State.COMPLETED)
+        ready: dict[str, Callable[[], bool]] = {"the completed application to be COMPLETED": completed}
         with self._phase("begin"), ThreadPoolExecutor(1, "connect-query") as beside:
             # The schedule first, since its first run takes the longest to come.
             if "schedules" in self._ctx.watched:
@@ -124,19 +125,19 @@ class Workload:
             self._create(RUNNING_APPS, "small", Part.ENDED, When.BEFORE, name="completed")
             self._submit_users(When.BEFORE)
             if "standing" in self._ctx.watched:
-                # The last to be ready, so that its retry is due at a known time after the move, on slow hosts, too.
-                self._wait({"the completed application to be COMPLETED": self._completed}, _BEGIN_SECONDS)
+                ready["the long application's executor to run"] = self._states.executor_runs
+                self._wait(ready, _BEGIN_SECONDS)
+                self._result(asked)
+                # Once all else is there: its retry is to be due after the move, on slow hosts, too.
                 self._create(RUNNING_APPS, "late-retry", Part.RETRYING, When.BEFORE, self._retry_after())
                 if all(release.has(SUSPEND) for release in self._ctx.releases):
                     self._suspend()
                 else:
                     self._notes.absent["suspended"] = "not every release of the path has spec.suspend"
-                ready["the long application's executor to run"] = self._states.executor_runs
                 ready["the retrying application to wait"] = lambda: self._states.is_in("late-retry", State.FAILING)
             self._wait({**ready, **self._users.under_way(When.BEFORE)}, _BEGIN_SECONDS)
             if "standing" in self._ctx.watched:
                 self._tell_retry()
-            self._result(asked)
 
     def _begin_standing(self, beside: ThreadPoolExecutor) -> Future[None] | None:
         """Create those that stay; the Connect server is asked `beside`."""
@@ -155,11 +156,10 @@ class Workload:
         self._users.submit(when, min(seconds, max(0.0, self._ctx.deadline.left / 3)))
 
     def _retry_after(self) -> dict[str, object]:
-        hooks = self._ctx.moves if self._ctx.crds == "hook" else 0
-        return {"lateRetrySeconds": _FIRST_RETRY + _RETRY_PER_MOVE * (self._ctx.moves - 1) + _RETRY_PER_HOOK * hooks}
-
-    def _completed(self) -> bool:
-        return self._states.is_in("completed", State.COMPLETED)
+        per_hook = _RETRY_PER_HOOK if self._ctx.crds == "hook" else 0
+        seconds = _FIRST_RETRY + _RETRY_PER_MOVE * (self._ctx.moves - 1) + per_hook * self._ctx.moves
+        # The operator counts from the submission (v2.5.2, pkg/util/sparkapplication.go), and slow hosts take long.
+        return {"lateRetrySeconds": seconds + round(self._states.seconds_of("completed"))}
 
     def during(self) -> None:
         """Begin to submit small applications, until `settle`, where somebody judges them."""

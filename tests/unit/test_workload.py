@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +80,28 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
 
     monkeypatch.setattr(Objects, "patch", patch)
     return found
+
+
+def test_the_retry_is_due_after_the_move_on_slow_hosts_too(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[Any] = []
+    asked: Future[None] = Future()
+    monkeypatch.setattr(workload._recorder, "start", lambda **_: None)
+    monkeypatch.setattr(workload._states, "seconds_of", lambda name: 34.4 if name == "completed" else 0.0)
+    monkeypatch.setattr(workload, "_begin_standing", lambda beside: asked)
+    monkeypatch.setattr(workload, "_suspend", lambda: None)
+    monkeypatch.setattr(workload, "_tell_retry", lambda: steps.append("told to succeed"))
+    monkeypatch.setattr(workload, "_result", lambda future: steps.append("Connect answered"))
+    monkeypatch.setattr(workload, "_wait", lambda conditions, seconds: steps.append(list(conditions)[-1]))
+    monkeypatch.setattr(workload, "_create", lambda space, sample, *given, **_: steps.append((sample, *given[2:])))
+    workload.begin()
+    # 45 s after its submission on a host that takes no time for it; this one took 34 s for another application.
+    assert steps[-5:] == [
+        "the long application's executor to run",
+        "Connect answered",
+        ("late-retry", {"lateRetrySeconds": 79}),
+        "the retrying application to wait",
+        "told to succeed",
+    ]
 
 
 def test_a_schedule_fires_until_it_has_a_history(workload: Workload, patched: list[Any]) -> None:
