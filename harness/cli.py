@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness import __version__, process
@@ -37,7 +38,7 @@ from harness.commands import (
     snapshot,
     workflow,
 )
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.redaction import terminal
 
 _EPILOG = """\
@@ -45,7 +46,9 @@ exit status of run: 0 all cells passed or are broken as known; 1 a cell failed; 
 3 the host, an input or the harness failed. docs/glossary.md explains the words, docs/ the rest.
 """
 
-_OF_A_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EINVAL})
+_OF_A_PATH = frozenset(
+    {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.ENXIO}
+)
 """What the system refuses because of a path that somebody gave."""
 
 _OF_THE_HOST = frozenset(
@@ -54,6 +57,7 @@ _OF_THE_HOST = frozenset(
 """What the system refuses because of the machine, and not because of a defect."""
 
 _FREE_DISK = "free some disk, or give a folder that you may write to (HARNESS_CACHE)"
+_MAY_NOT = frozenset({errno.EACCES, errno.EPERM})
 
 
 # What is imported is no garbage: looking for some among a million objects takes a tenth of a short command's time.
@@ -99,6 +103,7 @@ def _main(argv: Sequence[str] | None) -> int:
         # Retries are not worth a warning: when they are exhausted, the wait that fails reports it.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
+        _require_current_folder()
         return int(parsed.act(parsed, rest))
     except HarnessError as error:
         from harness.evidence import markdown
@@ -108,6 +113,13 @@ def _main(argv: Sequence[str] | None) -> int:
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        return 3
+    except MemoryError:
+        print(
+            "HostError: this needs more memory than this machine, or a limit of this shell, leaves to it",
+            file=sys.stderr,
+        )
+        print("  next: `ulimit -v` shows the limit; give smaller files, or end what takes the memory", file=sys.stderr)
         return 3
     except BrokenPipeError:
         # The reader, such as head, has what it wanted. What is still buffered must not fail at exit.
@@ -119,7 +131,8 @@ def _main(argv: Sequence[str] | None) -> int:
         if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
             where = f": {error.filename}" if error.filename else ""
             print(f"HostError: {error.strerror}{where}", file=sys.stderr)
-            print(f"  next: {process.LIMITS.get(error.errno, _FREE_DISK)}", file=sys.stderr)
+            step = "let this user use it, or give what it may" if error.errno in _MAY_NOT else _FREE_DISK
+            print(f"  next: {process.LIMITS.get(error.errno, step)}", file=sys.stderr)
         elif isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
             # Of tempfile, which has tried them all, also where every one of them is full.
             print(f"HostError: {error.strerror}", file=sys.stderr)
@@ -131,6 +144,14 @@ def _main(argv: Sequence[str] | None) -> int:
         else:
             crash.tell(error, sys.argv[1:] if argv is None else argv)
         return 3
+
+
+def _require_current_folder() -> None:
+    """Raise UsageError where somebody has removed the current folder, from which each relative path begins."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as gone:
+        raise UsageError("the current folder does not exist any more", "cd into another one") from gone
 
 
 def _meant(parser: argparse.ArgumentParser, words: Sequence[str], rest: Sequence[str]) -> str:

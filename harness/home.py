@@ -76,7 +76,11 @@ def catalogue_folders() -> tuple[Path, ...]:
 
 
 def user_home() -> Path | None:
-    """The home folder of this user; None for one without, as in a container whose user no passwd knows."""
+    """The home folder of this user; None for one without, as in a container whose user no passwd knows, and where HOME
+    is empty or relative: what is put there would be in whatever folder is the current one.
+    """
+    if not Path(os.environ.get("HOME", "/")).is_absolute():
+        return None
     try:
         return Path.home()
     except RuntimeError:

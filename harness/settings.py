@@ -6,17 +6,18 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from harness import home
+from harness import home, named_files
 from harness.errors import CatalogueError, SettingsError
 from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
 from harness.processors import usable
-from harness.toml_source import TomlSource, message, remedy
+from harness.toml_source import Location, TomlSource, message, remedy
 
 PROJECT_ROOT = home.data_root()
 """The folder that has clusters/ and charts/: the checkout, or a folder of the installed package."""
@@ -90,9 +91,11 @@ class Settings(BaseModel):
         default="any", description="whether base systems may have Debian packages that are not on record"
     )
     rehearsed: bool = Field(
-        default=False, description="the public registries are stand-ins on this machine (`harness internet`)"
+        default=False,
+        strict=True,
+        description="the public registries are stand-ins on this machine (`harness internet`)",
     )
-    isolated: bool = Field(default=False, description="nodes cannot reach anything outside this machine")
+    isolated: bool = Field(default=False, strict=True, description="nodes cannot reach anything outside this machine")
     image_cache_gb: float = Field(
         default=20.0,
         ge=0,
@@ -108,6 +111,15 @@ class Settings(BaseModel):
     catalogue_dirs: tuple[Path, ...] = Field(
         default_factory=home.catalogue_folders, description="folders with further rows of the catalogues"
     )
+
+    @field_validator(
+        "jobs", "app_slots", "processors", "min_disk_gb", "cluster_timeout", "image_cache_gb", mode="before"
+    )
+    @classmethod
+    def _a_number(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("it is a number, not true or false")
+        return value
 
     @field_validator("cache_dir", "reports_dir")
     @classmethod
@@ -150,13 +162,17 @@ def load(
     `file` is harness.toml; by default the first of `home.settings_files()` that exists. `overrides` come from the
     command line; None means "not given". Raises SettingsError with file, line and key.
     """
-    path = file or next((it for it in home.settings_files() if it.is_file()), None)
+    path = file or next(filter(named_files.there, home.settings_files()), None)
     source = _source(path) if path else TomlSource()
+    _require_values(source)
     data = dict(source.data)
     origin = dict.fromkeys(data, str(path))
     env = os.environ if environment is None else environment
     for variable, key in _ENVIRONMENT.items():
+        # A workflow sets what nobody has chosen to nothing.
         if env.get(variable):
+            if not env[variable].strip():
+                raise SettingsError(f"environment variable {variable} is blank", "give a value, or unset it")
             data[key] = env[variable]
             origin[key] = f"environment variable {variable}"
     for key, value in (overrides or {}).items():
@@ -173,9 +189,36 @@ def load(
             Settings(**source.data)
         except ValidationError as invalid:
             raise _explained(invalid, dict.fromkeys(source.data, str(path)), source) from invalid
+    for key in ("cache_dir", "reports_dir"):
+        where = source.where((key,)) if origin.get(key) == str(path) else f"{origin[key]}: " if key in origin else ""
+        _require_folder(getattr(made, key), where)
     if path is None or "catalogue_dirs" not in source.data:
         return made
     return made.model_copy(update={"catalogue_dirs": tuple(_folders(made.catalogue_dirs, path, source))})
+
+
+def _require_values(source: TomlSource) -> None:
+    """Raise SettingsError for a text without anything in it: what is left empty must not mean something else."""
+    for location in _blank(source.data):
+        raise SettingsError(f"{source.where(location)}it is empty", "give a value, or leave the key out")
+
+
+def _blank(value: object, location: Location = ()) -> Iterator[Location]:
+    if isinstance(value, str) and not value.strip():
+        yield location
+    below = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, it in below:
+        yield from _blank(it, (*location, key))
+
+
+def _require_folder(path: Path, where: str) -> None:
+    """Raise SettingsError where a folder neither is nor could be made; what this user may not see, its use tells."""
+    with suppress(PermissionError):
+        last = next((it for it in (path, *path.parents) if named_files.there(it)), path)
+        why = named_files.why_no_folder(last)
+        if why:
+            what = "" if last == path else f"{last}: "
+            raise SettingsError(f"{where}{path} cannot be a folder: {what}{why}", "give another folder")
 
 
 def _folders(named: Iterable[Path], file: Path, source: TomlSource) -> Iterator[Path]:
@@ -193,12 +236,14 @@ def _folders(named: Iterable[Path], file: Path, source: TomlSource) -> Iterator[
 def _source(path: Path) -> TomlSource:
     """The file. Raises SettingsError."""
     try:
-        source = TomlSource(file=path, text=path.read_text())
+        # Who names /dev/null wants no settings.
+        text = "" if str(path) == os.devnull else named_files.text(path)
+        source = TomlSource(file=path, text=text)
         _ = source.data
     except FileNotFoundError as missing:
         raise SettingsError(f"{path} does not exist", "create it, or omit the option") from missing
     except (OSError, UnicodeDecodeError) as unreadable:
-        raise SettingsError(f"{path} cannot be read: {unreadable}", "it must be a readable TOML file") from unreadable
+        raise SettingsError(f"{path} cannot be read: {unreadable}", "it must be TOML in UTF-8") from unreadable
     except CatalogueError as broken:
         raise SettingsError(broken.message, broken.next_step) from broken
     return source

@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
+from harness import named_files
 from harness.errors import CatalogueError
 
 Location = tuple[str | int, ...]
@@ -68,7 +69,7 @@ class TomlSource:
     def read(cls, file: Path) -> TomlSource:
         """A file of the project. Raises CatalogueError when it does not exist, cannot be read or is not TOML."""
         try:
-            source = cls(file=file, text=file.read_text())
+            source = cls(file=file, text=named_files.text(file))
         except FileNotFoundError as missing:
             raise CatalogueError(f"{file} does not exist", "check it out again; it belongs to the project") from missing
         except UnicodeDecodeError as broken:

@@ -22,7 +22,7 @@ from typing import Annotated, Any, AnyStr
 import yaml
 from pydantic import AfterValidator, ValidationError
 
-from harness import libyaml
+from harness import libyaml, named_files
 from harness.errors import DiskError, UsageError
 
 MEBIBYTE = 2**20
@@ -262,12 +262,24 @@ class Archive:
 def opened(path: Path, bounds: Bounds) -> Iterator[Archive]:
     """A tar archive, with or without gzip. Raises UsageError for a file that is not one, or is damaged."""
     try:
+        require_archive(path, bounds)
         with tarfile.open(path) as tar:
             yield Archive(tar, path, bounds)
     except (tarfile.TarError, EOFError, OSError) as broken:
         raise UsageError(
             f"{path} cannot be read as a tar archive: {_why(broken)}", "check the path, or download it again"
         ) from (broken)
+
+
+def require_archive(path: Path, bounds: Bounds) -> None:
+    """Raise OSError for what can be no archive of anything: before it is searched to its end for what it may be."""
+    named_files.require_file(path, most=bounds.total)
+    with path.open("rb") as stream:
+        first = stream.read(tarfile.BLOCKSIZE)
+    if not first.strip(b"\0"):
+        raise named_files.Unfit(
+            errno.EINVAL, "it is empty, or begins with zeros, as where a download was cut off", str(path)
+        )
 
 
 def _why(broken: Exception) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from harness import named_files
 from harness.advice.objects import Stored
 from harness.apps import kustomize
 from harness.apps.moving import texts
@@ -71,7 +72,7 @@ def _in_file(file: Path, folder: Path) -> Iterator[Stored | str]:
     """The applications of a file, and in words what of it is left out."""
     shown = file.relative_to(folder).as_posix()
     try:
-        text = file.read_text(encoding="utf-8")
+        text = named_files.text(file)
         documents = list(yaml.load_all(check_yaml(text), Loader=Loader))
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from harness import named_files
 from harness.advice.value_files import ValueFiles
 from harness.audit import ansible, deployed
 from harness.audit.expressions import is_known
@@ -77,7 +78,7 @@ def read(file: Path) -> Manifest | None:
         # Whoever reads it as values says what is wrong, and a pipe is empty after the first reader.
         return None
     try:
-        text = file.read_text(encoding="utf-8")
+        text = named_files.text(file)
         documents = [with_text_keys(it) for it in yaml.load_all(check_yaml(text), Loader=Loader)]
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         # Whoever reads it as values says what is wrong.

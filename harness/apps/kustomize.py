@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from harness import named_files
 from harness.untrusted import check_yaml
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -30,7 +31,7 @@ def patches(folder: Path) -> frozenset[Path]:
 
 def _named(file: Path) -> Iterator[str]:
     try:
-        found: Any = yaml.safe_load(check_yaml(file.read_text(encoding="utf-8")))
+        found: Any = yaml.safe_load(check_yaml(named_files.text(file)))
     except (yaml.YAMLError, OSError, UnicodeDecodeError):
         return
     for key in _PATCHES if isinstance(found, Mapping) else ():

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from harness import named_files
 from harness.apps import fields, kustomize, moving
 from harness.apps.objects import GROUP, RESOURCES
 from harness.apps.users import (
@@ -124,7 +125,7 @@ def read(folder: Path) -> UserFolder:
 
 def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = named_files.text(file)
     except (OSError, UnicodeDecodeError) as unreadable:
         raise UsageError(f"{file} cannot be read: {unreadable}", "it must be UTF-8 text") from unreadable
     loader = Loader(text)

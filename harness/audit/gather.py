@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from harness import libyaml
+from harness import libyaml, named_files
 from harness.audit import deployed, rules_about
 from harness.audit.deployed import Deployment
 from harness.audit.homes import Homes, Role
@@ -75,7 +75,7 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
             continue
         shown = file.relative_to(folder).as_posix() if folder.is_dir() else file.name
         try:
-            documents = list(yaml.load_all(check_yaml(file.read_text(encoding="utf-8-sig")), Loader=libyaml.Loader))
+            documents = list(yaml.load_all(check_yaml(named_files.text(file)), Loader=libyaml.Loader))
         except yaml.MarkedYAMLError as broken:
             mark = broken.problem_mark or broken.context_mark
             line = f"{shown}:{mark.line + 1}" if mark else shown

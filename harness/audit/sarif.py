@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from harness import __version__
+from harness import __version__, named_files
 from harness.audit.docs import DocumentAudit
 from harness.audit.findings import RULES, Rule
 from harness.audit.stale import Stale
@@ -31,7 +31,7 @@ _ROOT = "SRCROOT"
 def write(audit: DocumentAudit, file: Path) -> None:
     """Write the log. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text(audit))
+    named_files.write(file, text(audit))
 
 
 def text(audit: DocumentAudit) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from harness import causes, process
+from harness import causes, named_files, process
 from harness.errors import CommandError, SettingsError, ToolError
 from harness.home import docker_config
 from harness.images.references import DOCKER_HUB, image_host
@@ -73,7 +73,7 @@ def from_docker_config(host: str, folder: Path | None = None, *, repository: str
 def read_config(file: Path) -> Mapping[str, Any] | None:
     """The content of a file such as config.json; None where there is none. Raises SettingsError for a broken one."""
     try:
-        return parse_config(file.read_text(), str(file))
+        return parse_config(named_files.text(file), str(file))
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as broken:

@@ -37,7 +37,13 @@ def from_file(file: Path, username: str) -> Credentials:
 
 def from_stdin(username: str, stream: TextIO | None = None) -> Credentials:
     """The token in the first line of standard input. Raises SettingsError when there is none."""
-    return _login(stream or sys.stdin, username, "standard input")
+    given: TextIO | None = stream or sys.stdin
+    if given is None:
+        raise SettingsError("standard input is closed", "give the token there, or with --token-file")
+    try:
+        return _login(given, username, "standard input")
+    except UnicodeDecodeError as binary:
+        raise SettingsError("standard input has no token: it is not text", "write the token there") from binary
 
 
 def _login(stream: TextIO, username: str, where: str) -> Credentials:

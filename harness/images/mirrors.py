@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from harness import named_files
 from harness.errors import SettingsError
 from harness.home import expanded
 from harness.images.credentials import Credentials, write_secret
@@ -303,7 +304,7 @@ def write_registries_yaml(
 
 def _copy_ca(host: str, ca: Path, target: Path) -> None:
     try:
-        if "BEGIN CERTIFICATE" not in ca.read_text(errors="replace"):
+        if "BEGIN CERTIFICATE" not in named_files.text(ca, errors="replace"):
             raise SettingsError(f"the CA file {ca} of the mirror for {host} has no PEM certificate", "give a PEM file")
         shutil.copyfile(ca, target)
     except OSError as missing:

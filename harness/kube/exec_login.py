@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from harness import causes, process
+from harness import causes, named_files, process
 from harness.errors import ApiServerAway, CommandTimeout, ToolError, UsageError
 
 PLUGIN_SECONDS = 60.0
@@ -262,7 +262,7 @@ def _told(cluster: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
     if file and "certificate-authority-data" not in made:
         # Whoever reads the kubeconfig for itself tells of a file that is not there.
         with suppress(OSError):
-            read = ((folder or Path()) / str(file)).read_bytes()
+            read = named_files.content((folder or Path()) / str(file))
             made["certificate-authority-data"] = base64.b64encode(read).decode()
     extensions = cluster.get("extensions") or ()
     config = next((it.get("extension") for it in extensions if it.get("name") == _EXTENSION), None)

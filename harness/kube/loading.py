@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+from harness import named_files
 from harness.errors import UsageError
 from harness.kube import exec_login
 from harness.late import client, config, kube_config
@@ -109,7 +110,7 @@ def _loader_class() -> Any:
 def _token_in(file: Path, context: str) -> str:
     """The token in a file, trimmed as kubectl does it. Raises UsageError where there is none."""
     try:
-        token = file.read_text(encoding="utf-8").strip()
+        token = named_files.text(file).strip()
     except (OSError, UnicodeDecodeError) as unreadable:
         raise UsageError(
             f"the token file of context {context} cannot be read: {unreadable}", f"kubectl --context {context} version"

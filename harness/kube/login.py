@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from harness import named_files
 from harness.errors import ApiError, ApiServerAway, ClusterError, UsageError
 from harness.home import expanded
 from harness.kube import exec_login, loading
@@ -160,7 +161,7 @@ def _expired(found: Access) -> str:
     user = next((it.get("user") or {} for it in found.kubeconfig["users"]), {})
     try:
         data = base64.b64decode(user.get("client-certificate-data") or "")
-        pem = data or Path(user.get("client-certificate") or "").read_bytes()
+        pem = data or named_files.content(Path(user.get("client-certificate") or ""))
         until = x509.load_pem_x509_certificate(pem).not_valid_after_utc
     except (OSError, ValueError):
         return ""
@@ -193,7 +194,7 @@ def _merged(paths: str) -> tuple[dict[str, Any], str]:
 
 def _file(file: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(check_yaml(file.read_text(encoding="utf-8")))
+        data = yaml.safe_load(check_yaml(named_files.text(file)))
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
         raise UsageError(f"the kubeconfig {file} cannot be read: {broken}", "kubectl config view") from broken
     if data is None:

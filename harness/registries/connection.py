@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
-from harness import causes
+from harness import causes, named_files
 from harness.errors import RegistryError, SettingsError
 from harness.images import media_types
 from harness.images.credentials import Credentials
@@ -348,6 +348,7 @@ def _trusting(ca: Path | None, read: tuple[object, ...]) -> ssl.SSLContext:
     context.load_default_certs()
     if ca:
         try:
+            named_files.require_file(ca)
             context.load_verify_locations(cafile=str(ca))
         except (OSError, ssl.SSLError) as broken:
             raise _UnusableCA(broken) from broken

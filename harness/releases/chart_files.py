@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from harness import named_files
 from harness.errors import UsageError
 from harness.untrusted import CHART_BOUNDS, opened
 
@@ -25,7 +26,7 @@ def files(path: Path) -> Iterator[tuple[str, bytes]]:
                 raise UsageError(f"{file} of the chart is a link", "replace it by what it points to")
             try:
                 if file.is_file() and _COMPILED not in file.relative_to(path).parts:
-                    yield file.relative_to(path).as_posix(), file.read_bytes()
+                    yield file.relative_to(path).as_posix(), named_files.content(file)
             except OSError as closed:
                 raise UsageError(f"{file} of the chart cannot be read: {closed.strerror}", "correct it") from closed
         return
@@ -45,3 +46,14 @@ def text(path: Path, name: str) -> str | None:
         return content.decode()
     except UnicodeDecodeError as binary:
         raise UsageError(f"{path}: {name} is not text in UTF-8", "give the path of a complete chart") from binary
+
+
+def require_address(chart: str) -> None:
+    """Raise UsageError for half an address; what has no scheme is a file or a folder, and passes."""
+    scheme, found, rest = chart.partition("://")
+    host, _, path = rest.partition("/")
+    if found and (scheme not in ("oci", "http", "https") or not host or (scheme == "oci" and not path)):
+        raise UsageError(
+            f"--chart {chart} is not the address of a chart",
+            "give oci://HOST/PATH/NAME, the https:// address of a Helm repository, a folder or a .tgz",
+        )

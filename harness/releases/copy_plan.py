@@ -14,6 +14,7 @@ from harness.errors import UsageError
 from harness.images.references import ImageReference
 from harness.matrix.release import Release
 from harness.toml_source import TomlSource
+from harness.untrusted import no_file
 
 Part = Literal["operator", "hook", "chart", "spark"]
 
@@ -51,7 +52,7 @@ def read(file: Path, release: Callable[[str], Release], spark_image: Callable[[s
     Raises UsageError for a file that is missing, empty or wrong, and for a version that is unknown.
     """
     if not file.is_file():
-        raise UsageError(f"the plan {file} does not exist", "docs/publishing.md shows one")
+        raise UsageError(no_file("the plan", file), "docs/publishing.md shows one")
     source = TomlSource.read(file)
     source.require_only("release", "image")
     images: list[tuple[str, str]] = []

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from harness import named_files
 from harness.errors import UsageError
 from harness.releases import encrypted
 from harness.releases.home import require_namespace
@@ -89,7 +90,7 @@ def read(folder: Path) -> Documents:
 def of_file(file: Path, shown: str) -> Iterator[Document]:
     """The objects of one file, which is `shown` in messages. Raises UsageError as `read` does."""
     try:
-        content = file.read_bytes()
+        content = named_files.content(file)
         encrypted.refuse("the manifest", file, encrypted.of_bytes(content))
         text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as unreadable:

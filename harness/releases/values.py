@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from harness import libyaml
+from harness import libyaml, named_files
 from harness.errors import UsageError
 from harness.releases import encrypted, languages
 from harness.settings import PROJECT_ROOT
@@ -163,7 +163,7 @@ def _first(path: Path, documents: Sequence[Any], text: str) -> Any:
 def _text(path: Path) -> str:
     _require_file(path)
     try:
-        content = path.read_bytes()
+        content = named_files.content(path)
     except FileNotFoundError as missing:
         raise UsageError(f"the values file {path} does not exist", _why_missing(str(path))) from missing
     except OSError as unreadable:
@@ -188,9 +188,10 @@ def _require_file(path: Path) -> None:
     """Raise UsageError for a folder, and for a pipe such as `<(helm get values …)`, which is empty after one reader."""
     if path.is_dir():
         raise UsageError(f"--values {path} is a folder", "give the files in it, each with --values")
-    if path.exists() and not path.is_file():
+    why = named_files.why_not(path)
+    if why:
         raise UsageError(
-            f"--values {path} is a pipe, which can be read only once",
+            f"--values {path} {why.removeprefix('it ')}",
             "write it to a file first: helm get values RELEASE --namespace NAMESPACE --output yaml > values.yaml",
         )
 

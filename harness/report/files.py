@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+from harness import named_files
 
 
 def write_atomically(file: Path, text: str) -> None:
@@ -19,6 +22,9 @@ def write_atomically(file: Path, text: str) -> None:
 
 def write_bytes_atomically(file: Path, content: bytes) -> None:
     """The same with bytes."""
+    if why := named_files.why_not(file):
+        # The rename would put a file in the place of /dev/null.
+        raise named_files.Unfit(errno.EINVAL, why, str(file))
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     temporary = Path(name)

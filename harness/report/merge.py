@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import BaseModel, Field, TypeAdapter
+
+from harness import named_files
 from harness.errors import HostError, UsageError
 from harness.evidence.bundle import bundle
 from harness.redaction.redactor import Redactor
@@ -25,6 +29,15 @@ from harness.untrusted import files_below, first_problem, from_json, inside
 _WRITTEN = frozenset({RESULTS, JUNIT, HTML, SUMMARY})
 _BUNDLE = ".tar.gz"
 _LOCKS = "locks/"
+
+
+class _PlannedShard(BaseModel):
+    """A shard, of which its cells matter here."""
+
+    cells: tuple[str, ...]
+
+
+_PLAN = TypeAdapter(Annotated[tuple[_PlannedShard, ...], Field(min_length=1)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +91,12 @@ def find(folders: Sequence[Path], unreadable: Callable[[UsageError], None] | Non
 def planned_cells(plan: Path) -> list[str]:
     """The ids of the cells of all shards, from what `harness matrix --json --shards N` printed. Raises UsageError."""
     try:
-        shards = from_json(plan.read_text())
-        return [str(cell) for shard in shards for cell in shard["cells"]]
-    except (OSError, ValueError, TypeError, KeyError) as wrong:
+        shards = _PLAN.validate_python(from_json(named_files.text(plan)))
+    except (OSError, ValueError) as wrong:
         raise UsageError(
-            f"{plan} is not a shard plan: {type(wrong).__name__}: {wrong}",
-            "write it with `harness matrix --json --shards N`",
+            f"{plan} is not a shard plan: {first_problem(wrong)}", "write it with `harness matrix --json --shards N`"
         ) from wrong
+    return [cell for shard in shards for cell in shard.cells]
 
 
 def merge(shards: Sequence[Shard], *, planned: Iterable[str] = ()) -> Merged:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness import named_files
 from harness.errors import HostError, UsageError
 from harness.report import attachments, html
 from harness.report.files import write_atomically
@@ -46,7 +47,7 @@ def page(folder: Path) -> str:
     """
     try:
         if _up_to_date(folder):
-            return (folder / HTML).read_text(encoding="utf-8")
+            return named_files.text(folder / HTML)
         run = read(folder / RESULTS)
         return html.render(run, attachments.find(folder, run))
     except ValueError as wrong:

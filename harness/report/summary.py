@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness import named_files
 from harness.evidence.markdown import cell as cell_text
 from harness.evidence.markdown import code, fenced, prose
 from harness.report import advice, advice_text, rehearsal, under_test
@@ -159,8 +160,7 @@ def add_to_job(page: str, file: Path, *, most: int = _JOB_BYTES) -> None:
     `most` is in bytes, for the whole file. Raises OSError.
     """
     room = most - (file.stat().st_size if file.exists() else 0)
-    with file.open("a", encoding="utf-8") as stream:
-        stream.write(page if len(page.encode()) <= room else _shortened(page, room))
+    named_files.write(file, page if len(page.encode()) <= room else _shortened(page, room), append=True)
 
 
 def _shortened(page: str, room: int) -> str:

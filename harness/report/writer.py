@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness import named_files
 from harness.errors import HostError
 from harness.report import attachments, junit, summary
 from harness.report.files import point_at, set_modes, write_atomically
@@ -154,7 +155,7 @@ def read(file: Path) -> RunResult:
     Raises ValueError (pydantic.ValidationError among others) when it is not such a file, or names evidence outside its
     own folder.
     """
-    run = RunResult.model_validate_json(file.read_text())
+    run = RunResult.model_validate_json(named_files.text(file))
     for cell in run.cells:
         for name in filter(None, (cell.evidence, *(retry.evidence for retry in cell.retries))):
             require_relative(name)

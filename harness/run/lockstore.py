@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from harness import named_files
 from harness.errors import UsageError
 from harness.matrix.release import ChartSource
 from harness.redaction.redactor import MASK
@@ -18,7 +19,7 @@ from harness.report.files import write_atomically
 from harness.run import lock as locks
 from harness.run.lock import Lock, digits, parse
 from harness.settings import Settings
-from harness.untrusted import EVIDENCE_BOUNDS, opened
+from harness.untrusted import EVIDENCE_BOUNDS, opened, require_archive
 
 LOCK_FILE = "lock.json"
 CHART_FILE = "chart.tgz"
@@ -130,6 +131,7 @@ def find(word: str, settings: Settings) -> Found:
 
 def _is_bundle(path: Path) -> bool:
     try:
+        require_archive(path, EVIDENCE_BOUNDS)
         return tarfile.is_tarfile(path)
     except OSError as unreadable:
         raise UsageError(f"the lock {path} cannot be read: {unreadable.strerror}", "give another file") from unreadable
@@ -138,7 +140,7 @@ def _is_bundle(path: Path) -> bool:
 def _in_folder(folder: Path) -> Found:
     if (folder / LOCK_FILE).is_file():
         return _in_file(folder / LOCK_FILE)
-    below = sorted(str(path.parent) for path in folder.rglob(LOCK_FILE))
+    below = sorted(str(path.parent) for path in folder.rglob(LOCK_FILE) if path.is_file())
     raise UsageError(
         f"there is no {LOCK_FILE} in {folder}",
         f"give one of {', '.join(below)}" if below else "give the folder of a cell's evidence",
@@ -147,7 +149,7 @@ def _in_folder(folder: Path) -> Found:
 
 def _in_file(file: Path) -> Found:
     try:
-        text = file.read_text(errors="replace")
+        text = named_files.text(file, errors="replace")
     except OSError as unreadable:
         raise UsageError(f"the lock {file} cannot be read: {unreadable.strerror}", "give another file") from unreadable
     lock = parse(text, where=str(file))
@@ -230,7 +232,7 @@ def chart_of(found: Found) -> str:
 def _read(file: Path) -> Lock | None:
     """The lock; None for a file that another run has just removed, or that is none."""
     try:
-        return parse(file.read_text(), where=str(file))
+        return parse(named_files.text(file), where=str(file))
     except (FileNotFoundError, UsageError):
         return None
 

@@ -21,7 +21,7 @@ from harness.matrix.rules import LeftOut
 from harness.matrix.select import Chosen, choose, is_general
 from harness.options import RunOptions
 from harness.releases import asked as of_values
-from harness.releases import for_a_run, manifests, namespaces, own_catalogue, umbrella
+from harness.releases import chart_files, for_a_run, manifests, namespaces, own_catalogue, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
 from harness.releases.manifests import Documents
 from harness.releases.values import at, merge, profile, profile_name
@@ -212,7 +212,8 @@ def _require_images(values: _Values, cells: Iterable[Cell], catalogue: Catalogue
 
 
 def _require_chart(options: RunOptions) -> None:
-    """Raise UsageError for a chart that is to be on this disk, and is not, or is none."""
+    """Raise UsageError for a chart that is to be on this disk, and is not, or is none, and for half an address."""
+    chart_files.require_address(options.chart or "")
     if options.chart and "://" not in options.chart and not options.operator:
         from harness.releases import charts
 

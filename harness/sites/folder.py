@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from harness import libyaml
+from harness import libyaml, named_files
 from harness.errors import HostError, UsageError
 from harness.releases import crds
 from harness.releases.values import at
@@ -86,7 +86,7 @@ def read(folder: Path) -> Site:
         )
     file = folder / SITE
     try:
-        data = yaml.load(check_yaml(file.read_text(encoding="utf-8")), Loader=libyaml.Loader)  # noqa: S506  # a safe loader
+        data = yaml.load(check_yaml(named_files.text(file)), Loader=libyaml.Loader)  # noqa: S506  # a safe loader
     except FileNotFoundError as other:
         raise UsageError(f"{folder} is not a snapshot: it has no {SITE}", _AGAIN) from other
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
@@ -126,7 +126,7 @@ def crd(folder: Path, name: str) -> Mapping[str, Any] | None:
     if not file.is_file():
         return None
     try:
-        found = yaml.load(file.read_text(encoding="utf-8"), Loader=libyaml.Loader)  # noqa: S506  # a safe loader
+        found = yaml.load(named_files.text(file), Loader=libyaml.Loader)  # noqa: S506  # a safe loader
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
         raise UsageError(f"{file} cannot be read: {str(broken).splitlines()[0]}", _AGAIN) from broken
     if lacking := crds.problem(found):

@@ -290,8 +290,8 @@ def test_without_tools_the_status_is_3(engine: Path, capsys: pytest.CaptureFixtu
 def test_a_cache_that_cannot_be_used_ends_with_3(
     engine: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / "file").write_text("in the way")
-    monkeypatch.setenv("HARNESS_CACHE", str(folder / "file" / "cache"))
+    # In /proc, nobody makes a folder, root neither.
+    monkeypatch.setenv("HARNESS_CACHE", "/proc/cache")
 
     assert "HARNESS_CACHE" in refused(capsys, 3, "run", "--source", "foundry", "--cell", PI)
 
@@ -299,8 +299,7 @@ def test_a_cache_that_cannot_be_used_ends_with_3(
 def test_a_report_that_cannot_be_written_ends_with_3(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (folder / "file").write_text("in the way")
-    monkeypatch.setenv("HARNESS_REPORTS", str(folder / "file"))
+    monkeypatch.setenv("HARNESS_REPORTS", "/proc/reports")
 
     said = refused(capsys, 3, "run", "-p", "scripted_run", "--cell", PI)
     assert "cannot write the report" in said
