@@ -310,7 +310,13 @@ def test_two_of_one_name_get_two_namespaces(run: Callable[..., dict[str, Finding
 _SPEC = {
     "mainClass": "org.acme.etl.Main",
     "mainApplicationFile": "local:///opt/app/job.jar",
-    "arguments": ["s3a://lake/in", "/opt/app/in.csv", "/etc/conf/settings.ini"],
+    "arguments": [
+        "s3a://lake/in",
+        "/opt/app/in.csv",
+        "/etc/conf/settings.ini",
+        "jdbc:x://db.acme.io/",
+        "/opt/app/jmx.jar",
+    ],
     "driver": {"volumeMounts": [{"name": "conf", "mountPath": "/etc/conf/"}]},
 }
 
@@ -327,6 +333,19 @@ _SPEC = {
         ("java.io.FileNotFoundException: File file:/opt/app/in.csv does not exist", "/opt/app/in.csv"),
         ("python3: can't open file '/opt/app/job.jar': [Errno 2] No such file or directory", "/opt/app/job.jar"),
         ("java.io.FileNotFoundException: File file:/etc/conf/settings.ini does not exist", ""),
+        ("java.io.FileNotFoundException: Bucket lake does not exist", "lake"),
+        ("java.io.FileNotFoundException: Bucket pond does not exist", ""),
+        ("[PATH_NOT_FOUND] Path does not exist: s3a://lake/in/2024. SQLSTATE: 42K03", "s3a://lake/in/2024"),
+        ("[PATH_NOT_FOUND] Path does not exist: s3a://pond/in. SQLSTATE: 42K03", ""),
+        ("[PATH_NOT_FOUND] Path does not exist: file:/opt/app/in.csv. SQLSTATE: 42K03", "/opt/app/in.csv"),
+        ("PSQLException: Connection to db.acme.io:5432 refused. Check that the hostname", "db.acme.io"),
+        ("ConnectException: Call From etl-driver/10.1.1.1 to db.acme.io:8020 failed on connection", "db.acme.io"),
+        ("ConfigException: No resolvable bootstrap urls given in bootstrap.servers db.acme.io:9092", "db.acme.io"),
+        ("Connection to etl-driver-svc.spark.svc:7078 refused", ""),
+        ("Error opening zip file or JAR manifest missing : /opt/app/jmx.jar", "/opt/app/jmx.jar"),
+        # The operator may be to bring the login; the specification does not name modules.
+        ("java.nio.file.AccessDeniedException: s3a://lake/in: getFileStatus: Forbidden", ""),
+        ("ModuleNotFoundError: No module named 'pandas'", ""),
         ("driver container failed with ExitCode: 1, Reason: Error", ""),
     ],
 )
@@ -335,3 +354,20 @@ def test_what_an_application_names_itself_and_lacks_is_not_the_operators_doing(
 ) -> None:
     (given,) = apps_of(tmp_path, etl=PI)
     assert own_lacks.named(replace(given, document={**given.document, "spec": _SPEC}), said) == named
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("java.nio.file.AccessDeniedException: s3a://lake/in: getFileStatus: Forbidden", "s3a://lake/in"),
+        ("NoAuthWithAWSException: s3a://lake/in: No AWS Credentials provided", "s3a://lake/in"),
+        ("java.io.FileNotFoundException: https://repo.acme.io/x.jar", "https://repo.acme.io/x.jar"),
+    ],
+)
+@pytest.mark.parametrize("brought", [{}, {"driver": {"env": []}}])
+def test_logins_that_nobody_is_to_bring_are_not_the_operators_doing(
+    tmp_path: Path, said: str, named: str, brought: dict[str, Any]
+) -> None:
+    (given,) = apps_of(tmp_path, etl=PI)
+    spec = {"arguments": ["s3a://lake/in"], "deps": {"jars": ["https://repo.acme.io/x.jar"]}, **brought}
+    assert own_lacks.named(replace(given, document={**given.document, "spec": spec}), said) == named
