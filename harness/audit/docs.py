@@ -60,7 +60,7 @@ MARKER = "audit-docs:"
 class DocumentAudit:
     """All findings below a folder. `excused` counts what a marker excused, `unknown` names of which a template or a
     variable decides; `left_out` are changelogs, which were skipped, and `unread` has the number of files of each kind
-    that were not read.
+    that were not read, with those that the system `refused`, such as files of other users.
     """
 
     folder: Path
@@ -70,6 +70,7 @@ class DocumentAudit:
     left_out: tuple[str, ...]
     unknown: int = 0
     unread: tuple[tuple[str, int], ...] = ()
+    refused: tuple[str, ...] = ()
 
     def file(self, name: str) -> Path:
         """Where a file with findings is."""
@@ -82,8 +83,10 @@ class DocumentAudit:
 
     @property
     def exit_status(self) -> int:
-        """1 if anything is worse than a note."""
-        return int(any(it.finding.severity is not Severity.NOTE for it in self.findings))
+        """1 if anything is worse than a note; else 3 if there are files that could not be looked at, as with grep."""
+        if any(it.finding.severity is not Severity.NOTE for it in self.findings):
+            return 1
+        return 3 if self.refused else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +124,7 @@ def audit(folder: Path, homes: Homes, *, histories: bool = False) -> DocumentAud
         left_out=tuple(walked.left_out),
         unknown=unknown,
         unread=tuple(walked.unread.most_common()),
+        refused=tuple(walked.refused),
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
 import shutil
@@ -25,6 +26,8 @@ _ESCAPED = re.compile(rb"\\([0-7]{3}|.)")
 _LETTERS = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 _TELLING = 4
 """So many letters are rare enough to be looked for."""
+_NO_FILES = (errno.ELOOP, errno.ENXIO, errno.ENODEV)
+"""What the system says of links that lead to themselves, sockets, and devices that are not there."""
 _ENCODED = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -32,12 +35,20 @@ _ENCODED = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 class Walked:
     """What a walk has done so far: texts that were read, changelogs that were skipped, and what was not read, by kind.
 
-    A kind is the ending of a name with the reason, as in `.png (binary)`.
+    A kind is the ending of a name with the reason, as in `.png (binary)`. `refused` are files and folders that may be
+    texts, or have some, and that the system lets nobody read who is as this process.
     """
 
     files: int = 0
     left_out: list[str] = field(default_factory=list)
     unread: Counter[str] = field(default_factory=Counter)
+    refused: list[str] = field(default_factory=list)
+
+    def note(self, name: str, kind: str, error: OSError) -> None:
+        """Count a file or a folder that could not be read."""
+        self.unread[f"{kind} ({error.strerror or 'unreadable'})"] += 1
+        if error.errno not in _NO_FILES:
+            self.refused.append(name)
 
 
 def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: bool) -> Iterator[tuple[str, str]]:
@@ -47,7 +58,7 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
     """
     is_folder = folder.is_dir()
     base = os.fspath(folder)
-    names = _names(folder) if is_folder else [folder.name]
+    names = _names(folder, walked) if is_folder else [folder.name]
     left_out = is_folder and not histories
     rare = _rare(needles)
     for name in names:
@@ -56,7 +67,7 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
         if left_out and last[:1] in _FIRST_OF_HISTORY and _HISTORY.fullmatch(last):
             walked.left_out.append(name)
             continue
-        content = _content(f"{base}/{name}" if is_folder else base, name, walked.unread)
+        content = _content(f"{base}/{name}" if is_folder else base, name, walked)
         if content is None:
             continue
         walked.files += 1
@@ -92,15 +103,16 @@ def decoded(content: bytes) -> tuple[str, Callable[[str], bytes]]:
     return content[len(mark) :].decode(codec, errors), lambda text: mark + text.encode(codec, errors)
 
 
-def _content(path: str, name: str, unread: Counter[str]) -> bytes | None:
-    """What a file has; None for what is no text, which is counted."""
+def _content(path: str, name: str, walked: Walked) -> bytes | None:
+    """What a file has; None for what is no text, and for what the system does not let anybody read, both counted."""
+    unread = walked.unread
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         # A link to nothing, or a file that Git knows and that was deleted.
         return None
     except OSError as refused:
-        unread[_kind(name, refused.strerror or "unreadable")] += 1
+        walked.note(name, _ending(name), refused)
         return None
     try:
         status = os.fstat(descriptor)
@@ -115,7 +127,7 @@ def _content(path: str, name: str, unread: Counter[str]) -> bytes | None:
             return None
         content = os.read(descriptor, status.st_size + 1)
     except OSError as refused:
-        unread[_kind(name, refused.strerror or "unreadable")] += 1
+        walked.note(name, _ending(name), refused)
         return None
     finally:
         os.close(descriptor)
@@ -129,26 +141,33 @@ def _content(path: str, name: str, unread: Counter[str]) -> bytes | None:
 
 
 def _kind(name: str, why: str) -> str:
+    return f"{_ending(name)} ({why})"
+
+
+def _ending(name: str) -> str:
     last = name.rpartition("/")[2]
     ending = os.path.splitext(last)[1].lower()  # noqa: PTH122 - a Path for each file of a large tree costs seconds
-    return f"{ending or 'without an ending'} ({why})"
+    return ending or "without an ending"
 
 
-def _names(folder: Path) -> Iterator[str]:
+def _names(folder: Path, walked: Walked) -> Iterator[str]:
     known = _known_to_git(folder)
-    return iter(known) if known is not None else _below(os.fspath(folder), "")
+    return iter(known) if known is not None else _below(os.fspath(folder), "", walked)
 
 
-def _below(base: str, above: str) -> Iterator[str]:
+def _below(base: str, above: str, walked: Walked) -> Iterator[str]:
     """The names of all files below a folder, sorted within each; links to folders are not followed."""
     try:
         with os.scandir(f"{base}/{above}" if above else base) as entries:
             found = sorted((it.name, it.is_dir(follow_symlinks=False)) for it in entries)
-    except OSError:
+    except FileNotFoundError:
+        return
+    except OSError as refused:
+        walked.note(above or base, "folder", refused)
         return
     for name, is_folder in found:
         if is_folder and name not in _SKIPPED_FOLDERS:
-            yield from _below(base, f"{above}{name}/")
+            yield from _below(base, f"{above}{name}/", walked)
         elif not is_folder:
             yield f"{above}{name}"
 

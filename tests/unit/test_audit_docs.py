@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -526,3 +529,30 @@ def test_a_chart_that_cannot_be_read_says_nothing(
     # Root, who runs this in CI, can read everything.
     monkeypatch.setattr(Path, "read_text", refused)
     assert docs.Scanner(homes).chart_beside(tmp_path / "values.yaml") == ""
+
+
+def test_what_could_not_be_looked_at_is_not_clean(
+    homes: Homes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed").mkdir()
+    for name in ("a.md", "b.md", "closed/c.md"):
+        (tmp_path / name).write_text("nothing\n")
+    (tmp_path / "loop").symlink_to("loop")
+    assert docs.audit(tmp_path, homes).exit_status == 0
+
+    # Root, as whom tests may run, is refused nothing.
+    def denied(call: Callable[..., Any], ending: str) -> Callable[..., Any]:
+        def act(path: Any, *given: Any) -> Any:
+            if str(path).rstrip("/").endswith(ending):
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return call(path, *given)
+
+        return act
+
+    monkeypatch.setattr(os, "open", denied(os.open, "b.md"))
+    monkeypatch.setattr(os, "scandir", denied(os.scandir, "closed"))
+    audit = docs.audit(tmp_path, homes)
+    assert (audit.files, sorted(audit.refused), audit.exit_status) == (1, ["b.md", "closed/"], 3)
+    assert dict(audit.unread).keys() > {".md (Permission denied)", "folder (Permission denied)"}
+    (tmp_path / "a.md").write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+    assert docs.audit(tmp_path, homes).exit_status == 1
