@@ -69,7 +69,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         _speak_utf8()
     with terminal.redacted():
-        return _main(argv)
+        try:
+            return _flushed(_main(argv))
+        except SystemExit as ended:
+            # argparse has printed help, or what is wrong.
+            raise SystemExit(_flushed(int(ended.code or 0))) from None
+
+
+def _flushed(status: int) -> int:
+    """The exit status, or 3 where what was printed cannot be written: at exit this would be 120, and no words."""
+    try:
+        print(end="", flush=True)
+    except OSError as refused:
+        _print_no_more()
+        if isinstance(refused, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        print(f"HostError: standard output cannot be written: {refused.strerror}", file=sys.stderr)
+        print(
+            f"  next: {_FREE_DISK if refused.errno == errno.ENOSPC else 'print to a file or a terminal'}",
+            file=sys.stderr,
+        )
+        return 3
+    return status
+
+
+def _print_no_more() -> None:
+    """Let what is still buffered not fail at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _speak_utf8() -> None:
@@ -122,8 +148,8 @@ def _main(argv: Sequence[str] | None) -> int:
         print("  next: `ulimit -v` shows the limit; give smaller files, or end what takes the memory", file=sys.stderr)
         return 3
     except BrokenPipeError:
-        # The reader, such as head, has what it wanted. What is still buffered must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, such as head, has what it wanted.
+        _print_no_more()
         return 128 + signal.SIGPIPE
     except Exception as error:
         from harness.report import crash

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from harness import late
@@ -21,7 +22,8 @@ else:
 def redacted() -> Iterator[None]:
     """Take secrets out of all that is written to standard output and standard error within the block."""
     before = sys.stdout, sys.stderr
-    streams = RedactedStream(sys.stdout), RedactedStream(sys.stderr)
+    # Python has None for a stream that was closed before it began, as by `>&-`.
+    streams = RedactedStream(sys.stdout or StringIO()), RedactedStream(sys.stderr or StringIO())
     sys.stdout, sys.stderr = (cast("TextIO", it) for it in streams)
     try:
         yield

@@ -354,6 +354,17 @@ def test_a_reader_that_goes_away_is_not_taken_for_an_answer() -> None:
 
 
 @pytest.mark.usefixtures("own_folders")
+@pytest.mark.parametrize(("to", "status", "says"), [(">/dev/full", 3, "No space left on device"), (">&-", 0, "")])
+def test_what_cannot_be_printed_is_told(to: str, status: int, says: str) -> None:
+    # Short enough to be written only at the end, which Python would leave with 120.
+    command = f"{sys.executable} -m harness.cli matrix --tag smoke {to}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=PROJECT_ROOT, timeout=120, check=False
+    )
+    assert (done.returncode, says in done.stderr, "Traceback" in done.stderr) == (status, True, False)
+
+
+@pytest.mark.usefixtures("own_folders")
 @pytest.mark.parametrize(
     ("words", "said"),
     [
