@@ -47,6 +47,7 @@ def shards(cells: Sequence[Cell], estimator: Estimator, count: int, *, jobs: int
     Clusters stay whole unless the last shard is done earlier when some are split, scenario by
     scenario, over several machines. The longest are placed first, each on the least loaded machine.
     """
+    count = min(count, len(cells))
     groups = list(expand.groups(cells).values())
     even = sum(estimator.group(group).seconds for group in groups) / max(1, count)
     tries = [

@@ -62,6 +62,11 @@ def test_a_single_cell_is_not_split() -> None:
     assert only.name == "1-of-1"
 
 
+def test_more_machines_than_cells_are_as_many_as_there_are_cells() -> None:
+    one, other = (shards(ONE, Estimator(LEARNT, slots=4), count) for count in (len(ONE), 10**12))
+    assert [it.cells for it in one] == [it.cells for it in other]
+
+
 def test_the_same_comes_out_each_time() -> None:
     one, other = (shards(FULL, Estimator(LEARNT, slots=4), 4) for _ in range(2))
     assert one == other
