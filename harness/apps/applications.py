@@ -16,6 +16,7 @@ from harness.apps.pods import LABEL_SCHEDULE, SparkPod
 from harness.apps.states import TERMINAL, State, shown
 from harness.errors import ApiError, WaitTimeout
 from harness.kube import waiting_pulls
+from harness.kube.models import by_object
 from harness.kube.pull_messages import PullFailure
 from harness.kube.watching import watch_until
 from harness.verdicts import Finding, errored, failed
@@ -217,12 +218,12 @@ def pull_failures(objects: Objects) -> list[tuple[SparkPod, PullFailure]]:
     """The pods that wait for an image, each with why it is not there. Raises as `Objects` does."""
     of_container = waiting_pulls.of_container
     stuck = [pod for pod in objects.spark_pods() if any(of_container(it, ()) for it in pod.waiting_containers)]
-    events = objects.events() if stuck else []
+    told = by_object(objects.events() if stuck else ())
     return [
         (pod, failure)
         for pod in stuck
         for it in pod.waiting_containers
-        if (failure := of_container(it, [event for event in events if event.about == f"Pod/{pod.name}"]))
+        if (failure := of_container(it, told.get(f"Pod/{pod.name}", ())))
     ]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.kube import pull_messages, waiting_pulls
-from harness.kube.models import Event, Node, Pod
+from harness.kube.models import Event, Node, Pod, by_object
 from harness.kube.pull_messages import Fault, PullFailure, PullsLeft
 from harness.machine import HostSeen
 from harness.releases.surroundings import Surroundings
@@ -328,10 +328,7 @@ def _of_pulls(seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:
 
     Nothing is said while a pod waits for an image that cannot be had: that proves something, whatever else failed.
     """
-    told: dict[str, list[Event]] = {}
-    for event in seen.events:
-        told.setdefault(event.about, []).append(event)
-
+    told = by_object(seen.events)
     waiting = [
         (f"Pod/{pod.name}", judged(failure))
         for pod in seen.pods

@@ -6,7 +6,7 @@ harness/kube/reading.py makes them from the server's JSON. Times are UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -154,6 +154,14 @@ class Event:
     def __str__(self) -> str:
         times = f" (×{self.count})" if self.count > 1 else ""
         return f"{self.time}  {self.kind:<7}  {self.reason:<24}  {self.about}{times}  {self.message}"
+
+
+def by_object(events: Iterable[Event]) -> dict[str, list[Event]]:
+    """`Kind/name` → the events about it, in their order."""
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        found.setdefault(event.about, []).append(event)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.kube import waiting_pulls
-from harness.kube.models import Container, Event, Pod
+from harness.kube.models import Container, Event, Pod, by_object
 from harness.kube.pull_messages import PullFailure
 
 
@@ -60,9 +60,7 @@ def diagnose(pods: Iterable[Pod], events: Iterable[Event] = ()) -> Trouble | Non
     Of final ones, those that the release is to blame for come first: the others prove nothing. `events` are of the
     pods' namespace, oldest first.
     """
-    told: dict[str, list[Event]] = {}
-    for event in events:
-        told.setdefault(event.about, []).append(event)
+    told = by_object(events)
     found = [trouble for pod in pods if not pod.leaving for trouble in _of_pod(pod, told.get(f"Pod/{pod.name}", ()))]
     return min(found, key=_gravity, default=None)
 
