@@ -38,7 +38,7 @@ from harness.commands import (
     snapshot,
     workflow,
 )
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, HostError, UsageError
 from harness.redaction import terminal
 
 _EPILOG = """\
@@ -84,13 +84,18 @@ def _flushed(status: int) -> int:
         _print_no_more()
         if isinstance(refused, BrokenPipeError):
             return 128 + signal.SIGPIPE
-        print(f"HostError: standard output cannot be written: {refused.strerror}", file=sys.stderr)
-        print(
-            f"  next: {_FREE_DISK if refused.errno == errno.ENOSPC else 'print to a file or a terminal'}",
-            file=sys.stderr,
-        )
-        return 3
+        step = _FREE_DISK if refused.errno == errno.ENOSPC else "print to a file or a terminal"
+        return _told(HostError(f"standard output cannot be written: {refused.strerror}", step))
     return status
+
+
+def _told(error: HarnessError) -> int:
+    """Print an error, and return its exit status."""
+    from harness.evidence import markdown
+
+    # What a program or a file said moves no cursor of a terminal.
+    print(markdown.plain(f"{type(error).__name__}: {error}"), file=sys.stderr)
+    return error.exit_status
 
 
 def _print_no_more() -> None:
@@ -132,11 +137,7 @@ def _main(argv: Sequence[str] | None) -> int:
         _require_current_folder()
         return int(parsed.act(parsed, rest))
     except HarnessError as error:
-        from harness.evidence import markdown
-
-        # What a program or a file said moves no cursor of a terminal.
-        print(markdown.plain(f"{type(error).__name__}: {error}"), file=sys.stderr)
-        return error.exit_status
+        return _told(error)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 3
