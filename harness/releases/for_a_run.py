@@ -22,8 +22,7 @@ def adapted(documents: Sequence[Mapping[str, Any]]) -> tuple[tuple[Mapping[str, 
     that there are some, so that an application can name one.
     """
     values = merge(*documents)
-    default, others = at(values, f"{_SCHEDULER}.default"), at(values, f"{_SCHEDULER}.kubeSchedulerNames")
-    known = [*refused_values.SCHEDULERS, *(others if isinstance(others, list) else ())]
+    default, known = at(values, f"{_SCHEDULER}.default"), refused_values.schedulers(values)
     # With one that the operator does not know it ends at its start, there as here.
     if default == KUBERNETES_OWN or default not in known or not at(values, f"{_SCHEDULER}.enable"):
         return tuple(documents), ()

@@ -46,8 +46,9 @@ _PORTS = {
 _PROBES = 8081
 """Where each part answers the kubelet, which no value changes (cmd/operator/controller/start.go, webhook/start.go)."""
 
-SCHEDULERS = ("volcano", "yunikorn")
+_SCHEDULERS = ("volcano", "yunikorn")
 """Batch schedulers that the controller has (cmd/operator/controller/start.go)."""
+_KUBE_SCHEDULERS = "controller.batchScheduler.kubeSchedulerNames"
 _LEVEL = re.compile(r"\+?0*[1-9]\d*")
 """A number that is above zero, as Go reads it."""
 _LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
@@ -223,13 +224,20 @@ def _namespaces(values: Values) -> Iterator[Refused]:
             yield Refused(key="spark.jobNamespaces", why=why, step=("set ", step), value=name)
 
 
+def schedulers(used: Values) -> list[Any]:
+    """The batch schedulers that the controller knows with these values: its own, and those that they name."""
+    others = at(used, _KUBE_SCHEDULERS)
+    return [*_SCHEDULERS, *(others if isinstance(others, list) else ())]
+
+
 def _scheduler(used: Values) -> Iterator[Refused]:
     """A default batch scheduler that the controller does not have."""
-    key, named = "controller.batchScheduler.default", "controller.batchScheduler.kubeSchedulerNames"
-    name, others = at(used, key), at(used, named)
-    known = [*SCHEDULERS, *(others if isinstance(others, list) else ())]
+    key, named = "controller.batchScheduler.default", _KUBE_SCHEDULERS
+    name, known = at(used, key), schedulers(used)
     if at(used, "controller.batchScheduler.enable") and name and name not in known:
-        why = f"is {name}, which is neither {' nor '.join(SCHEDULERS)} nor in {named}: the controller ends at its start"
+        why = (
+            f"is {name}, which is neither {' nor '.join(_SCHEDULERS)} nor in {named}: the controller ends at its start"
+        )
         yield Refused(key=key, why=why, step=("set ", f"{key} to one of {', '.join(known)}, or to nothing"), value=name)
 
 
