@@ -47,11 +47,19 @@ def find(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS, repository: str = 
     """
     row = rows.get(host)
     if row is not None:
-        return Login(credentials=login.from_file(expanded(row.token_file), row.username), origin=str(row.token_file))
-    stored = login_stores.find(host, repository)
-    if stored is not None:
-        return Login(credentials=stored[0], origin=stored[1])
-    return _of_workflow(host)
+        return _login(login.from_file(expanded(row.token_file), row.username), str(row.token_file))
+    try:
+        stored = login_stores.find(host, repository)
+    except CommandError:
+        # A helper that fails keeps no later place from being read.
+        if of_workflow := _of_workflow(host):
+            return of_workflow
+        raise
+    return _login(*stored) if stored else _of_workflow(host)
+
+
+def _login(found: Credentials, origin: str) -> Login:
+    return Login(credentials=found.model_copy(update={"origin": origin}), origin=origin)
 
 
 def namespace(host: str, rows: Mapping[str, TokenFile], repository: str) -> str:
@@ -85,4 +93,4 @@ def _of_workflow(host: str) -> Login | None:
     if host != GHCR or os.environ.get("GITHUB_ACTIONS") != "true" or not token:
         return None
     user = os.environ.get("GITHUB_ACTOR") or "token"
-    return Login(credentials=Credentials(username=user, password=SecretStr(token)), origin="GITHUB_TOKEN")
+    return _login(Credentials(username=user, password=SecretStr(token)), "GITHUB_TOKEN")

@@ -78,7 +78,7 @@ class Mirror(BaseModel):
         """The credentials for the server."""
         if not self.username and not self.password.get_secret_value():
             return None
-        return Credentials(username=self.username, password=self.password)
+        return Credentials(username=self.username, password=self.password, origin="the mirror map")
 
 
 def _is_plain(url: str) -> bool:

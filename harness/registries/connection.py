@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
 import ssl
 import threading
 from collections.abc import Mapping
@@ -24,15 +23,13 @@ from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.by_proxy import is_direct_for, unusable
+from harness.registries.challenges import challenges
 from harness.registries.problems import answered, of_token_server, retry_after, unreachable
-from harness.registries.refused_logins import way_out
+from harness.registries.refused_logins import Asking, step_after
 from harness.waiting import pause
 
 _ACCEPT = {"Accept": ", ".join((*media_types.INDEXES, *media_types.MANIFESTS))}
 _LONGEST_PAUSE = 10.0
-# A parameter of a challenge, else the scheme that those behind it are of (RFC 9110, 11.2, with the blanks around "=" of
-# 5.6.3, and 11.6.1).
-_CHALLENGE_PART = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))|([A-Za-z][\w-]*)')
 
 
 class Connection:
@@ -119,20 +116,14 @@ class Connection:
     def answered(self, response: httpx.Response, asked_for: str, hint: str = "", *, server: str = "") -> RegistryError:
         """The error for an unexpected response, with the way out for this login where it is about that."""
         error = answered(server or self._answering(response), self.host, response, asked_for, hint)
-        if error.status in (401, 403, 404) and self.no_login:
-            step = f"it was asked for without a login, since {self.no_login}; {error.next_step}"
-            return RegistryError(error.message, step, status=error.status)
-        if error.status not in (401, 403) or self._credentials is None or self._is_mirror:
-            return error
-        if error.status == 401 and not self._credentials.has_password and "bearer" not in _challenges(response):
-            step = (
-                f"the login for {self.host} is an identity token, which a registry without a token server cannot take: "
-                f"docker login {self.host} with a user and a password or token"
-            )
-            return RegistryError(error.message, step, status=error.status)
-        secret = self._credentials.password.get_secret_value()
-        step = way_out(self.host, error.message, secret) or error.next_step
-        return RegistryError(error.message, step, status=error.status)
+        asking = Asking(
+            host=self.host,
+            mirror=urlsplit(self.root).netloc if self._is_mirror else "",
+            login=self._credentials,
+            no_login=self.no_login,
+            token_server=bool(server),
+        )
+        return RegistryError(error.message, step_after(response, error, asking), status=error.status)
 
     def _answering(self, response: httpx.Response) -> str:
         """Who gave an answer, for messages: registries lead to other hosts, for content above all."""
@@ -207,16 +198,18 @@ class Connection:
 
         Also for a challenge by another server, to which the registry has redirected: it has no say about the login.
         """
-        challenges = _challenges(refusal) if self._is_own(str(refusal.url)) else {}
-        asked = challenges.get("bearer", {})
+        schemes = challenges(refusal) if self._is_own(str(refusal.url)) else {}
+        asked = schemes.get("bearer", {})
         if not asked.get("realm"):
-            if "bearer" not in challenges or "basic" in challenges:
-                known = self._credentials if "basic" in challenges else None
+            if "bearer" not in schemes or "basic" in schemes:
+                known = self._credentials if "basic" in schemes else None
                 return known.basic().get_secret_value() if known and known.has_password else ""
             raise RegistryError(
                 f"{self.server} wants a token and does not say where to get it: its challenge has no realm",
                 pull_messages.next_step(pull_messages.REGISTRY_ANSWER, self.host),
             )
+        if self._credentials and self._credentials.registry_token.get_secret_value():
+            return f"Bearer {self._credentials.registry_token.get_secret_value()}"
         realm = self.led_to(self.root, asked.get("realm", ""))
         scope = self._scope_asked(asked.get("scope", ""), scope)
         query = {key: value for key, value in {"service": asked.get("service", ""), "scope": scope}.items() if value}
@@ -296,22 +289,6 @@ def address_of(mirror: Mirror | None, host: str) -> str:
         return "https://registry-1.docker.io"
     name = host if host.endswith("]") else host.rsplit(":", 1)[0]
     return f"{'http' if is_loopback(name) else 'https'}://{host}"
-
-
-def _challenges(refusal: httpx.Response) -> dict[str, dict[str, str]]:
-    """The parameters of each scheme, in lower case, that a refusal leaves the choice of.
-
-    Gitea asks for Bearer and for Basic (go-gitea/gitea#36920), in headers of their own or in one.
-    """
-    found: dict[str, dict[str, str]] = {}
-    for header in refusal.headers.get_list("www-authenticate"):
-        asked: dict[str, str] = {}
-        for key, quoted, bare, scheme in _CHALLENGE_PART.findall(header):
-            if scheme:
-                asked = found.setdefault(scheme.lower(), {})
-            else:
-                asked[key.lower()] = re.sub(r"\\(.)", r"\1", quoted) or bare
-    return found
 
 
 def _tls(ca: Path | None, host: str) -> ssl.SSLContext:

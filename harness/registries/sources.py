@@ -207,7 +207,8 @@ class Upstream(_Registries):
         with self._lock:
             name = f"{host}/{part}"
             if name not in self._clients:
-                self._clients[name] = self._connect_as(host, logins.for_pulls(host, self._token_files, part)[0])
+                login, self._no_login[host] = logins.for_pulls(host, self._token_files, part)
+                self._clients[name] = self._connect_as(host, login)
             return self._clients[name]
 
     def anonymous(self, host: str) -> Transfer:
