@@ -18,8 +18,8 @@ from harness.images import media_types
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
+from harness.registries.challenges import challenges
 from harness.registries.client import RegistryClient
-from harness.registries.connection import _challenges
 from harness.registries.limits import pulls_left_in
 
 DIGEST = "sha256:" + "ab" * 32
@@ -282,7 +282,7 @@ def test_of_two_challenges_the_token_servers_is_taken(login: Credentials | None,
 def test_challenges_may_have_headers_of_their_own() -> None:
     headers = [("WWW-Authenticate", 'Bearer realm="https://a.example/token"'), ("WWW-Authenticate", 'Basic realm="b"')]
 
-    assert _challenges(httpx.Response(401, headers=headers)) == {
+    assert challenges(httpx.Response(401, headers=headers)) == {
         "bearer": {"realm": "https://a.example/token"},
         "basic": {"realm": "b"},
     }
@@ -299,7 +299,7 @@ def test_challenges_may_have_headers_of_their_own() -> None:
     ],
 )
 def test_challenges_are_read_as_the_standard_writes_them(header: str, realm: str) -> None:
-    asked = _challenges(httpx.Response(401, headers={"WWW-Authenticate": header}))
+    asked = challenges(httpx.Response(401, headers={"WWW-Authenticate": header}))
     assert asked["bearer"].get("realm", "") == realm
 
 
