@@ -16,6 +16,7 @@ from harness.kube import pull_messages, waiting_pulls
 from harness.kube.models import Event, Node, Pod, by_object
 from harness.kube.pull_messages import Fault, PullFailure, PullsLeft
 from harness.machine import HostSeen
+from harness.releases.own_containers import is_own_container
 from harness.releases.surroundings import Surroundings
 from harness.verdicts import Finding, errored
 
@@ -33,6 +34,7 @@ class Cause(StrEnum):
     REGISTRY_FAILING = "registry-failing"
     CLUSTER_NOT_CREATED = "cluster-not-created"
     PULL_SETTINGS = "pull-settings"
+    USERS_VALUES = "users-values"
     OWN_LOAD = "own-load"
     HOST_BUSY = "host-busy"
     NODE_FAILING = "node-failing"
@@ -75,6 +77,7 @@ _NEXT = {
     Cause.NODE_LOST: "see the node's log in the evidence, and the host's own",
     Cause.NODE_FAILING: "see the pod's events and the node's log in the evidence; on a busy host, run less at a time "
     "(--jobs 1, `processors` in harness.toml)",
+    Cause.USERS_VALUES: "correct what the values (--values) ask for there, or see whether the cell passes without them",
     Cause.CLUSTER_NOT_CREATED: "see create.log and the node's log in the evidence",
 }
 
@@ -240,6 +243,7 @@ def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged, *, late: boo
         yield from _of_node(host, node)
     for pod in seen.pods:
         yield from _of_pod(host, pod, seen.nodes)
+        yield from _of_values(pod)
     others = {f"Node/{it.name}" for it in seen.nodes if it not in nodes}
     for event in seen.events:
         if event.about not in others and not _overcome(event, seen, late=late):
@@ -321,6 +325,24 @@ def _of_pod(host: HostSeen, pod: Pod, nodes: Sequence[Node]) -> Iterator[Diagnos
         )
     elif _NO_ROOM.search(pod.unschedulable):
         yield Diagnosis(cause=Cause.HOST_BUSY, message=f"pod {pod.name} finds no room: {pod.unschedulable}")
+
+
+def _of_values(pod: Pod) -> Iterator[Diagnosis]:
+    """What values, or an admission of others, did to a pod of the operator's: neither a chart nor a run sets a limit of
+    memory, or has further containers.
+    """
+    if not any(is_own_container(it.name) for it in pod.containers):
+        return
+    for it in pod.containers:
+        ended = it.ended or it.last
+        limit = it.limits.get("memory")
+        if is_own_container(it.name):
+            if limit and ended and ended.reason == "OOMKilled":
+                message = f"container {it.name} of pod {pod.name} ran out of the {limit} that it may have"
+                yield Diagnosis(cause=Cause.USERS_VALUES, message=message)
+        elif it.state in ("waiting", "terminated") and ended and ended.exit_code:
+            message = f"container {it.name} of pod {pod.name}, which is not the operator's own, does not run: {ended}"
+            yield Diagnosis(cause=Cause.USERS_VALUES, message=message)
 
 
 def _of_pulls(seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+
 from harness.checks import admission, crds, footing, images, leadership, logs, metrics, rendered
 from harness.checks.images import Resolve
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import is_own_pod
+from harness.releases.values import at
 from harness.verdicts import Finding, errored, failed, passed
 from harness.wording import counted
 
@@ -54,7 +58,7 @@ def deployments_available(observed: ObservedOperator) -> Finding:
 
 
 def no_restarts(observed: ObservedOperator) -> Finding:
-    """No container of the operator restarted, and none of its pods went away, while it was watched."""
+    """No container of the operator's own restarted, and none of its pods went away, while it was watched."""
     name = "no-restarts"
     if isinstance(observed.soak, Unseen):
         return errored(name, f"the soak could not be watched: {observed.soak.reason}")
@@ -67,10 +71,34 @@ def no_restarts(observed: ObservedOperator) -> Finding:
     if restarted or gone:
         parts = [f"{pod} restarted {counted(count, 'time')}" for pod, count in restarted.items()]
         parts += [f"{pod} went away" for pod in gone]
-        return failed(name, f"within {soak.seconds:.0f} s: {', '.join(parts)}", restarts=restarts)
+        told = f"within {soak.seconds:.0f} s: {', '.join(parts)}"
+        if restarted and not gone and (short := _short_of_time(observed, restarted)):
+            return errored(name, f"{told}: leader election lost, and the values set {short}", restarts=restarts)
+        return failed(name, told, restarts=restarts)
+    beside = "".join(
+        f"; beside them, containers of {pod} that are not the operator's own restarted {counted(count, 'time')}"
+        for pod, count in soak.beside.items()
+        if is_own_pod(observed, pod)
+    )
     return passed(
         name,
-        f"{counted(len(restarts), 'pod')}, no restart in {soak.seconds:.0f} s",
+        f"{counted(len(restarts), 'pod')}, no restart in {soak.seconds:.0f} s{beside}",
         pods=sorted(restarts),
         seconds=soak.seconds,
     )
+
+
+_LOST = re.compile(r"leader election lost|failed to renew lease")
+_DECIDE = (
+    *(f"controller.leaderElection.{it}" for it in ("leaseDuration", "renewDeadline", "retryPeriod")),
+    *("controller.kubeAPIQPS", "controller.kubeAPIBurst"),
+)
+"""Values that decide how soon a controller gives up that does not get to renew its lease."""
+
+
+def _short_of_time(observed: ObservedOperator, restarted: Collection[str]) -> str:
+    """The values that the user set, of which each pod that restarted may have lost its lease; else empty."""
+    logs = () if isinstance(observed.logs, Unseen) else observed.logs
+    lost = {it.pod for it in logs if it.previous and _LOST.search(it.text)}
+    given = [key for key in _DECIDE if at(observed.values, key) is not None]
+    return ", ".join(f"{key} to {at(observed.values, key)}" for key in given) if lost.issuperset(restarted) else ""

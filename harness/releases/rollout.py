@@ -8,6 +8,7 @@ its newest ReplicaSet.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,14 +18,14 @@ from harness import causes
 from harness.errors import ApiError, HarnessError, HostError, PullError, ReleaseError, WaitTimeout
 from harness.kube import reading
 from harness.kube.api import API_SECONDS, listed, raw
-from harness.kube.models import Deployment, Pod
+from harness.kube.models import Deployment, Event, Pod
 from harness.kube.watching import watch_until
 from harness.late import client
 from harness.matrix.release import Release
 from harness.releases import refused_hooks, webhook
 from harness.releases.admission_samples import sample
 from harness.releases.helm import HelmError
-from harness.releases.trouble import Kind, Trouble, diagnose
+from harness.releases.trouble import Kind, Trouble, diagnose, not_set_up
 from harness.releases.values import at
 from harness.releases.ways.protocol import Put
 from harness.waiting import Deadline, until
@@ -33,6 +34,9 @@ from harness.wording import counted
 _ADMISSION_SECONDS = 30.0
 _FILLED_IN = "spec.mode"
 """What the webhook of every release from 2.0.0 on fills into a sample."""
+
+_OF_NETWORK = re.compile(r"network for sandbox|networkPlugin|\bcni\b|plugin type=")
+"""What a runtime says of a sandbox that its node's network does not take (containerd, internal/cri/server)."""
 
 _LOG_LINES = 12
 _HOOK_FAILURES = 2
@@ -172,7 +176,8 @@ def await_rollout(
             label_selector=labels,
         )
     except WaitTimeout as late:
-        trouble = diagnosed(api, namespace, [it for it in pods_of(api, namespace) if it.uid not in before])
+        new = [it for it in pods_of(api, namespace) if it.uid not in before]
+        trouble = diagnosed(api, namespace, new) or not_set_up(new, _told_of_pods(api, namespace))
         if trouble:
             raise _error(api, namespace, trouble, late=f" (waited {deadline.seconds:.0f} s)") from late
         said = _refused_pods(api, namespace, deployments())
@@ -272,8 +277,12 @@ def diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | Non
     trouble = diagnose(pods)
     if trouble is None or trouble.pull is None or (trouble.pull.is_recognised and not trouble.final):
         return trouble
-    events = listed(client.CoreV1Api(api).list_namespaced_event, namespace, field_selector="involvedObject.kind=Pod")
-    return diagnose(pods, reading.events(events))
+    return diagnose(pods, _told_of_pods(api, namespace))
+
+
+def _told_of_pods(api: client.ApiClient, namespace: str) -> list[Event]:
+    found = listed(client.CoreV1Api(api).list_namespaced_event, namespace, field_selector="involvedObject.kind=Pod")
+    return reading.events(found)
 
 
 def _final(trouble: Trouble | None) -> Trouble | None:
@@ -291,6 +300,8 @@ def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str
         )
     if trouble.kind is Kind.UNSCHEDULABLE:
         return HostError(trouble.message + late, "free memory or processors, or run fewer cells at a time (--jobs 1)")
+    if trouble.kind is Kind.SET_UP and _OF_NETWORK.search(trouble.message):
+        return HostError(trouble.message + late, "see the node's log in the evidence: its network does not take pods")
     if trouble.kind is Kind.CRASH:
         log = _last_lines(api, namespace, trouble)
         why = causes.found(log)

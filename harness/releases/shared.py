@@ -18,6 +18,7 @@ from harness.kube.cluster import Cluster
 from harness.kube.well_known import CRDS_PATH
 from harness.late import client
 from harness.releases.applying import Applied
+from harness.releases.own_containers import own_restarts
 
 _KINDS = {
     "Namespace": "/api/v1/namespaces",
@@ -62,7 +63,7 @@ def look(cluster: Cluster, operator_namespace: str, also: Sequence[Applied] = ()
             ),
             also=tuple(also),
             generations={it.name: it.generation for it in deployments},
-            restarts={it.name: it.restarts for it in pods if not it.leaving},
+            restarts={it.name: own_restarts(it) for it in pods if not it.leaving},
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from harness.errors import ApiError, HarnessError, WaitTimeout
@@ -14,6 +14,7 @@ from harness.kube.cluster import Cluster
 from harness.kube.watching import watch_until
 from harness.late import client
 from harness.releases import metrics
+from harness.releases.own_containers import own_restarts
 from harness.releases.ways.protocol import InstalledRelease
 
 _APPLICATIONS = {"group": "sparkoperator.k8s.io", "version": "v1beta2", "plural": "sparkapplications"}
@@ -28,11 +29,14 @@ _EXECUTORS = {"label_selector": "sparkoperator.k8s.io/launched-by-spark-operator
 
 @dataclass(frozen=True, kw_only=True)
 class Soak:
-    """What a watch over the operator's pods saw: pod → highest count of restarts; pods that went away."""
+    """What a watch over the operator's pods saw: pod → highest count of restarts of its own containers; pods that went
+    away; `beside` → the same count of pods with the containers that somebody put beside its own, where there were some.
+    """
 
     seconds: float
     restarts: Mapping[str, int]
     gone: tuple[str, ...] = ()
+    beside: Mapping[str, int] = field(default_factory=dict)
 
 
 def never() -> bool:
@@ -44,6 +48,7 @@ def operator(cluster: Cluster, namespace: str, seconds: float, enough: Callable[
     """Watch the operator's pods until time is up, or until that is `enough`. A text says why that was not possible."""
     began = time.monotonic()
     restarts: dict[str, int] = {}
+    beside: dict[str, int] = {}
     gone: list[str] = []
     with cluster.api_client() as api:
 
@@ -53,13 +58,15 @@ def operator(cluster: Cluster, namespace: str, seconds: float, enough: Callable[
             if pod.leaving and pod.name not in restarts:
                 return
             if not pod.owner.startswith("Job/"):
-                restarts[pod.name] = max(pod.restarts, restarts.get(pod.name, 0))
+                restarts[pod.name] = max(own_restarts(pod), restarts.get(pod.name, 0))
+                if others := pod.restarts - own_restarts(pod):
+                    beside[pod.name] = max(others, beside.get(pod.name, 0))
                 if event == "DELETED":
                     gone.append(pod.name)
 
         trouble = _watch(client.CoreV1Api(api).list_namespaced_pod, on_pod, seconds, enough, namespace=namespace)
     watched = min(seconds, time.monotonic() - began)
-    return trouble or Soak(seconds=watched, restarts=restarts, gone=tuple(gone))
+    return trouble or Soak(seconds=watched, restarts=restarts, gone=tuple(gone), beside=beside)
 
 
 def reported(

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     PULL = "pull"
     CRASH = "crash"
     CONTAINER = "container"
+    SET_UP = "set-up"
     UNSCHEDULABLE = "unschedulable"
 
 
@@ -53,6 +54,11 @@ _NOT_SYNCED = re.compile(r"failed to sync (configmap|secret) cache")
 
 _CRASHES_BEFORE_FINAL = 2
 
+_REJECTED = ("AppArmor", "PodFeatureUnsupported", "SupplementalGroupsPolicyNotSupported", "SysctlForbidden")
+"""Why a kubelet turns a pod away that will never fit its node (kubernetes, pkg/kubelet/sysctl and lifecycle)."""
+_NOT_SET_UP = ("FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume", "FailedMount")
+"""The events of a pod whose containers the kubelet cannot begin with (kubernetes, pkg/kubelet/events)."""
+
 
 def diagnose(pods: Iterable[Pod], events: Iterable[Event] = ()) -> Trouble | None:
     """The gravest trouble of these pods, a final one before others; None when nothing is wrong (yet).
@@ -63,6 +69,22 @@ def diagnose(pods: Iterable[Pod], events: Iterable[Event] = ()) -> Trouble | Non
     told = by_object(events)
     found = [trouble for pod in pods if not pod.leaving for trouble in _of_pod(pod, told.get(f"Pod/{pod.name}", ()))]
     return min(found, key=_gravity, default=None)
+
+
+def not_set_up(pods: Iterable[Pod], events: Iterable[Event]) -> Trouble | None:
+    """Why a pod that has its node is still without a container: a volume, or the sandbox; None where nothing is told.
+
+    The kubelet tries again and tells it each time, so that this explains only what has come too late.
+    """
+    told = by_object(events)
+    for pod in pods:
+        if pod.leaving or not pod.node or not pod.containers or any(it.state != "waiting" for it in pod.containers):
+            continue
+        said = [it.message for it in told.get(f"Pod/{pod.name}", ()) if it.reason in _NOT_SET_UP]
+        if said:
+            message = f"pod {pod.name} cannot be set up: {said[-1]}"
+            return Trouble(kind=Kind.SET_UP, message=message, final=False, pod=pod.name)
+    return None
 
 
 def no_such_node(said: str) -> bool:
@@ -87,6 +109,9 @@ def _of_pod(pod: Pod, events: Sequence[Event]) -> Iterable[Trouble]:
             final=no_such_node(pod.unschedulable),
             pod=pod.name,
         )
+    if pod.phase == "Failed" and pod.reason in _REJECTED:
+        message = f"pod {pod.name} cannot be set up: {pod.message}"
+        yield Trouble(kind=Kind.SET_UP, message=message, final=True, pod=pod.name)
     for container in pod.containers:
         pull = waiting_pulls.of_container(container, events)
         if pull is not None:

@@ -25,6 +25,7 @@ _LIKE = 0.8
 _LEADER = "controller.leaderElection.enable"
 _FIXED = re.compile(r"field is immutable|may not be changed|cannot be (?:changed|updated)|Forbidden: updates to ")
 """The words of an API server for what is fixed when an object is made (k8s.io/apimachinery, pkg/api/validation)."""
+_NEXT = "\n  next: "
 _AS_THEY_ARE = "--exact-values leaves it as it is"
 
 
@@ -61,29 +62,45 @@ def refused(finding: Finding, given: Given, helm: Helm, it: ReleaseOnPath) -> Fi
     Whether it is the values or the chart cannot be told from what an API server takes for wrong in itself. That an
     object cannot be changed into that of another release is the release's doing.
     """
-    if finding.verdict is not Verdict.FAILED or not any(given.users):
+    if finding.verdict is not Verdict.FAILED:
         return finding
-    said, _, _ = finding.message.partition("\n  next: ")
+    theirs = _rendered(finding, given, helm, it)
+    if name := values_doing.stranger(finding.message, theirs):
+        return errored(
+            finding.check,
+            f"{it.release.name} does not start for the container {name}, which something in the cluster adds to its "
+            f"pods: {finding.message.partition(_NEXT)[0]}{_NEXT}see what adds it (kubectl get "
+            "mutatingwebhookconfigurations) and why it does not start",
+            **finding.evidence,
+        )
+    if not any(given.users):
+        return finding
+    said, _, _ = finding.message.partition(_NEXT)
     if invalid.says_so(said) and not _FIXED.search(said):
         why = "the API server does not take what the chart makes of"
         step = "correct the value that these words are about; if it is right, see whether the cell passes without it"
-    elif doing := _doing(finding, given, helm, it):
+    elif doing := _doing(finding, theirs, given, helm, it):
         why, said = f"{it.release.name} does not start with", f"{doing}: {said}"
         step = "correct these values, or see whether the cell passes without them"
     else:
         return finding
-    told = f"{why} the values of --values{_named(given.files)}: {said}\n  next: {step}"
+    told = f"{why} the values of --values{_named(given.files)}: {said}{_NEXT}{step}"
     return errored(CHECK, told, **finding.evidence)
 
 
-def _doing(finding: Finding, given: Given, helm: Helm, it: ReleaseOnPath) -> str:
-    """What the values do to the pods that did not start; empty where they are not known to."""
+def _rendered(finding: Finding, given: Given, helm: Helm, it: ReleaseOnPath) -> list[dict[str, Any]]:
+    """What the chart renders, where a finding is about its pods; nothing where it does not render."""
     if not values_doing.is_about_pods(finding.message):
-        return ""
+        return []
     try:
-        theirs, own = (fitting.rendered(helm, it.chart, one) for one in (given, replace(given, users=())))
+        return fitting.rendered(helm, it.chart, given)
     except HelmError:
-        return ""
+        return []
+
+
+def _doing(finding: Finding, theirs: Sequence[Mapping[str, Any]], given: Given, helm: Helm, it: ReleaseOnPath) -> str:
+    """What the values do to the pods that did not start; empty where they are not known to."""
+    own = _rendered(finding, replace(given, users=()), helm, it) if theirs else []
     return values_doing.found(finding.message, theirs, own, merge(*given.users))
 
 

@@ -382,3 +382,33 @@ def test_images_that_somebody_rewrites_on_the_way_to_pods_prove_nothing() -> Non
     assert "something in this cluster rewrites the images of pods" in rewritten.message
     wrong = tuple(deployment(it, images={f"spark-operator-{it}": mirrored}) for it in ("controller", "webhook"))
     assert images.references(operator(pods=pods, deployments=wrong)).verdict is Verdict.FAILED
+
+
+LOST = Log(pod=f"{CONTROLLER}-1", container=CONTROLLER, text="ERROR setup leader election lost", previous=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "logs", "verdict"),
+    [
+        ({"controller": {"leaderElection": {"renewDeadline": "2s"}}}, (LOST,), Verdict.ERROR),
+        ({"controller": {"kubeAPIQPS": 0.2}}, (LOST,), Verdict.ERROR),
+        ({"controller": {"leaderElection": {"enable": True}}}, (LOST,), Verdict.FAILED),
+        ({"controller": {"leaderElection": {"renewDeadline": "2s"}}}, (), Verdict.FAILED),
+    ],
+)
+def test_a_lease_that_is_lost_for_the_values_times_is_not_the_releases(
+    values: dict[str, Any], logs: tuple[Log, ...], verdict: Verdict
+) -> None:
+    soak = Soak(seconds=15.0, restarts={f"{CONTROLLER}-1": 1})
+    found = _found(operator(values=values, logs=logs, soak=soak), "no-restarts")
+    assert found.verdict is verdict
+    assert (verdict is Verdict.ERROR) == ("leader election lost, and the values set controller." in found.message)
+
+
+def test_restarts_beside_the_operators_own_containers_are_told_and_are_not_its_own() -> None:
+    soak = Soak(seconds=15.0, restarts={f"{CONTROLLER}-1": 0}, beside={f"{CONTROLLER}-1": 2, "dashboard-1": 1})
+    found = _found(operator(soak=soak), "no-restarts")
+    assert found.verdict is Verdict.PASSED
+    assert found.message.endswith(
+        f"; beside them, containers of {CONTROLLER}-1 that are not the operator's own restarted 2 times"
+    )

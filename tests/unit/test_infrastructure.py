@@ -384,6 +384,7 @@ def test_only_what_may_pass_is_tried_again() -> None:
         Cause.DISK_FULL,
         Cause.REGISTRY_BUSY,
         Cause.PULL_SETTINGS,
+        Cause.USERS_VALUES,
         Cause.LOGIN_REFUSED,
         Cause.NOT_RECOGNISED,
     }
@@ -464,3 +465,60 @@ def test_what_a_cluster_sees_of_the_load_began_with_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
     began = Mark(time.monotonic() - 300, 12.0)
     assert look([tmp_path], began).load == pytest.approx(6.0, abs=0.1)
+
+
+OWN = "spark-operator-controller"
+
+
+def of_operator(**containers: dict[str, Any]) -> dict[str, Any]:
+    """A pod of the controller's; each container has its `limits` and its status."""
+    specs = [
+        {"name": name, "image": "it", "resources": {"limits": it.pop("limits", {})}} for name, it in containers.items()
+    ]
+    states = [{"name": name, **it} for name, it in containers.items()]
+    return {
+        "metadata": {"name": "spark-operator-controller-1"},
+        "spec": {"containers": specs},
+        "status": {"phase": "Running", "containerStatuses": states},
+    }
+
+
+def ended(code: int, reason: str) -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "reason": reason}}
+
+
+RUNS: dict[str, Any] = {"state": {"running": {}}}
+BESIDE = (
+    "container fluent-bit of pod spark-operator-controller-1, which is not the operator's own, does not run: "
+    "exit 1 (Error)"
+)
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff"}}
+
+
+@pytest.mark.parametrize(
+    ("containers", "told"),
+    [
+        (
+            {OWN: {"limits": {"memory": "64Mi"}, **RUNS, "lastState": ended(137, "OOMKilled"), "restartCount": 1}},
+            f"container {OWN} of pod spark-operator-controller-1 ran out of the 64Mi that it may have",
+        ),
+        (
+            {OWN: RUNS, "fluent-bit": {"state": BACK_OFF, "lastState": ended(1, "Error"), "restartCount": 3}},
+            BESIDE,
+        ),
+        ({OWN: {**RUNS, "lastState": ended(137, "OOMKilled"), "restartCount": 1}}, ""),
+        ({OWN: {"limits": {"memory": "64Mi"}, "state": BACK_OFF, "lastState": ended(2, "Error")}}, ""),
+        ({OWN: RUNS, "fluent-bit": {**RUNS, "lastState": ended(1, "Error"), "restartCount": 1}}, ""),
+        ({"spark-kubernetes-driver": {"limits": {"memory": "1Gi"}, "state": ended(137, "OOMKilled")}}, ""),
+    ],
+)
+def test_what_the_users_values_do_to_a_pod_of_the_operators_is_not_the_releases(
+    containers: dict[str, Any], told: str
+) -> None:
+    found = diagnose(HOST, seen(of_operator(**{name: dict(it) for name, it in containers.items()})))
+    if not told:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.cause, found.again) == (Cause.USERS_VALUES, False)
+    assert found.finding().message.startswith(f"{told}\n  next: correct what the values (--values) ask for there")

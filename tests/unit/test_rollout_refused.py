@@ -50,3 +50,41 @@ def test_the_api_servers_words_are_told(tmp_path: Path, said: str, error: type[H
     objects = {"deployments": [DEPLOYMENT], "replicasets": [SET], "events": [event], "pods": []}
     with api_server(tmp_path, objects) as cluster, cluster.api_client() as api, pytest.raises(error, match=said[:20]):
         rollout.await_rollout(api, CATALOGUE.release("2.5.2"), "it", "it", frozenset(), Deadline(seconds=0.05))
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "error"),
+    [
+        ("FailedMount", 'MountVolume.SetUp failed for volume "ca" : secret "corp-ca" not found', ReleaseError),
+        (
+            "FailedCreatePodSandBox",
+            'Failed to create pod sandbox: failed to setup network for sandbox "1": plugin type="ptp" failed',
+            HostError,
+        ),
+    ],
+)
+def test_why_a_late_pod_has_no_container_is_told(
+    tmp_path: Path, reason: str, said: str, error: type[HarnessError]
+) -> None:
+    waits = {"name": "main", "image": "it", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    made: dict[str, Any] = {
+        "metadata": {
+            "name": "controller-6f7-1",
+            "uid": "p",
+            "labels": {"app.kubernetes.io/instance": "it"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "controller-6f7", "uid": "s", "controller": True}],
+        },
+        "spec": {"nodeName": "node-1", "containers": [{"name": "main", "image": "it"}]},
+        "status": {"phase": "Pending", "containerStatuses": [waits]},
+    }
+    event = {
+        "metadata": {"name": "e", "namespace": "it", "creationTimestamp": "2026-01-01T12:00:00Z"},
+        "reason": reason,
+        "type": "Warning",
+        "message": said,
+        "involvedObject": {"kind": "Pod", "name": "controller-6f7-1"},
+    }
+    objects = {"deployments": [DEPLOYMENT], "replicasets": [SET], "events": [event], "pods": [made]}
+    with api_server(tmp_path, objects) as cluster, cluster.api_client() as api, pytest.raises(error) as told:
+        rollout.await_rollout(api, CATALOGUE.release("2.5.2"), "it", "it", frozenset(), Deadline(seconds=0.05))
+    assert f"pod controller-6f7-1 cannot be set up: {said} (waited " in str(told.value)

@@ -10,7 +10,7 @@ from operator_samples import RELEASE, pod
 
 from harness.kube.models import Ended, Event, Pod
 from harness.kube.pull_messages import Fault, read
-from harness.releases.trouble import Kind, Trouble, diagnose
+from harness.releases.trouble import Kind, Trouble, diagnose, not_set_up
 
 _NOT_FOUND = (
     "rpc error: code = NotFound desc = failed to pull and unpack image "
@@ -201,3 +201,43 @@ def test_what_the_kubelet_has_not_got_to_know_yet_is_waited_for() -> None:
         trouble = diagnose(_waiting("CreateContainerConfigError", said))
         assert trouble
         assert trouble.final is final
+
+
+def _event(reason: str, message: str) -> Event:
+    return Event(reason=reason, about="Pod/spark-operator-controller-new-1", message=message, kind="Warning")
+
+
+NO_SECRET = 'MountVolume.SetUp failed for volume "ca" : secret "corp-ca" not found'
+
+
+@pytest.mark.parametrize("reason", ["FailedMount", "FailedCreatePodSandBox", "FailedAttachVolume"])
+def test_a_pod_whose_containers_cannot_be_begun_with_is_told_in_the_kubelets_words(reason: str) -> None:
+    (starting,) = _waiting("ContainerCreating", "")
+    placed = dataclasses.replace(starting, node="node-1")
+    trouble = not_set_up([placed], [_event(reason, "an older one"), _event(reason, NO_SECRET)])
+    assert trouble
+    assert (trouble.kind, trouble.final) == (Kind.SET_UP, False)
+    assert trouble.message == f"pod spark-operator-controller-new-1 cannot be set up: {NO_SECRET}"
+
+    assert not_set_up([placed], [_event("Scheduled", "assigned")]) is None
+    assert not_set_up([dataclasses.replace(placed, leaving=True)], [_event(reason, NO_SECRET)]) is None
+    running = dataclasses.replace(pod("controller"), node="node-1")
+    assert not_set_up([running], [_event(reason, NO_SECRET)]) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "told"),
+    [
+        ("SysctlForbidden", 'Pod was rejected: forbidden sysctl: "net.core.somaxconn" not allowlisted', True),
+        ("AppArmor", "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host", True),
+        ("NodeShutdown", "Pod was rejected as the node is shutting down.", False),
+        ("Evicted", "The node was low on resource: memory.", False),
+    ],
+)
+def test_a_pod_that_its_node_never_takes_is_not_waited_for(reason: str, message: str, told: bool) -> None:
+    rejected = dataclasses.replace(pod("controller"), phase="Failed", reason=reason, message=message, containers=())
+    trouble = diagnose([rejected])
+    assert (trouble is not None) is told
+    if trouble:
+        assert trouble.final
+        assert trouble.message.endswith(f"cannot be set up: {message}")

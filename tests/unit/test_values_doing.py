@@ -129,3 +129,98 @@ def test_the_finding_is_an_error_that_names_the_file_and_the_value_first(monkeyp
 )
 def test_nothing_is_rendered_for_words_that_are_not_about_pods(said: str, about: bool) -> None:
     assert values_doing.is_about_pods(said) is about
+
+
+VOLUME = {"name": "ca", "secret": {"secretName": "corp-ca"}}
+NOT_MOUNTED = f'pod {POD} cannot be set up: MountVolume.SetUp failed for volume "ca" : secret "corp-ca" not found'
+FORBIDDEN = f'pod {POD} cannot be set up: Pod was rejected: forbidden sysctl: "net.core.somaxconn" not allowlisted'
+LOST = "2026-01-01T00:00:00Z ERROR setup leader election lost"
+SHORT = ["controller", "start", "--zap-log-level=info", "--namespaces=a", "--leader-election-renew-deadline=2s"]
+USER_NAMESPACE = (
+    f"pod {POD} cannot be set up: Failed to create pod sandbox: runc create failed: idmap mounts are not supported"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "theirs", "doing"),
+    [
+        (NOT_MOUNTED, rendered(pod={"volumes": [VOLUME]}), "they bring the volume ca (controller.volumes)"),
+        (
+            f"pod {POD} cannot be set up: Unable to attach or mount volumes: unmounted volumes=[ca]: timed out",
+            rendered(pod={"volumes": [VOLUME]}),
+            "they bring the volume ca",
+        ),
+        (
+            FORBIDDEN,
+            rendered(pod={"securityContext": {"sysctls": [{"name": "net.core.somaxconn", "value": "1024"}]}}),
+            "they set controller.podSecurityContext otherwise than the chart",
+        ),
+        (USER_NAMESPACE, rendered(pod={"hostUsers": False}), "they set controller.hostUsers otherwise than the chart"),
+        (crashes(LOST), rendered(args=SHORT), "--leader-election-renew-deadline=2s"),
+        (
+            crashes("malformed GOMEMLIMIT; see `go doc runtime/debug.SetMemoryLimit`"),
+            rendered(env=[{"name": "GOMEMLIMIT", "value": "400Mi"}]),
+            "they set controller.env otherwise than the chart",
+        ),
+        (
+            crashes("Error: unknown flag: --zap-log-level"),
+            rendered(image="acme.io/op:1.0"),
+            "they bring the image acme.io/op:1.0, which does not know what this chart tells it",
+        ),
+        (
+            f'container {CONTROLLER} of pod {POD} cannot be started: error mounting "/x" to rootfs: not a directory',
+            rendered(volumeMounts=[{"name": "ca", "mountPath": "/etc/passwd"}]),
+            "they set controller.volumeMounts otherwise than the chart",
+        ),
+    ],
+)
+def test_what_keeps_a_pod_from_being_set_up_is_looked_for_in_the_values_too(
+    said: str, theirs: list[dict[str, Any]], doing: str
+) -> None:
+    assert values_doing.is_about_pods(said)
+    assert doing in values_doing.found(said, theirs, rendered(), {})
+
+
+@pytest.mark.parametrize(
+    ("said", "theirs"),
+    [
+        (NOT_MOUNTED, rendered(SIDECAR)),
+        (NOT_MOUNTED.replace('"ca"', '"tmp"'), rendered(pod={"volumes": [VOLUME]})),
+        (FORBIDDEN, rendered(pod={"volumes": [VOLUME]})),
+        (USER_NAMESPACE, rendered(pod={"securityContext": {"fsGroup": 1}})),
+        (crashes(LOST), rendered(args=ARGS)),
+        (f"the image acme.io/injected:1 of pod {POD} cannot be pulled: not found", rendered(SIDECAR)),
+    ],
+)
+def test_a_pod_that_cannot_be_set_up_for_something_else_is_not_the_values_doing(
+    said: str, theirs: list[dict[str, Any]]
+) -> None:
+    assert values_doing.found(said, theirs, rendered(), {}) == ""
+
+
+HOOK = {"kind": "Job", "spec": {"template": {"spec": {"containers": [{"name": "hook", "image": "acme.io/hook:1"}]}}}}
+
+
+def test_the_image_of_a_hook_is_theirs_only_where_the_values_name_one() -> None:
+    said = f"the image acme.io/hook:1 of pod {POD} cannot be pulled: not found"
+    theirs = [*rendered(), HOOK]
+    assert values_doing.found(said, theirs, rendered(), {"hook": {"upgradeCrd": True}}) == ""
+    named = {"hook": {"upgradeCrd": True, "image": {"registry": "acme.io"}}}
+    assert "acme.io/hook:1" in values_doing.found(said, theirs, rendered(), named)
+
+
+@pytest.mark.parametrize("values", [{}, {"controller": {"workers": 3}}])
+def test_a_container_that_no_chart_has_is_not_the_releases(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(fitting, "rendered", lambda *_: [*rendered(), HOOK])
+    given, helm, first = asked(values)
+    said = failed("installed", f"{crashes('iptables: not found', 'istio-init')}\n  next: see its log")
+    found = values_fit.refused(said, given, helm, first)
+    assert (found.verdict, found.check) == (Verdict.ERROR, "installed")
+    assert found.message.startswith("2.5.2 does not start for the container istio-init, which something in the cluster")
+    assert found.message.count("\n  next: ") == 1
+
+    for own in (CONTROLLER, "hook"):
+        crash = failed("installed", crashes("panic: runtime error", own))
+        assert values_fit.refused(crash, given, helm, first) == crash
