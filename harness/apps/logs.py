@@ -48,10 +48,15 @@ def pod_log(core: Any, namespace: str, pod: str, *, before: bool = False) -> str
 def driver_cause(core: Any, namespace: str, pod: str) -> str:
     """The cause that the log of a driver names; empty where it names none, or cannot be had, or `pod` is empty.
 
-    Of a driver that failed, the operator tells nothing but its exit status. No verdict rests on what the log says.
+    Of a driver that failed, the operator tells nothing but its exit status.
     """
+    return causes.found(driver_log(core, namespace, pod))
+
+
+def driver_log(core: Any, namespace: str, pod: str) -> str:
+    """The log of a driver; empty where there is none, or the API server does not answer, or `pod` is empty."""
     try:
-        return causes.found(pod_log(core, namespace, pod)) if pod else ""
+        return pod_log(core, namespace, pod) if pod else ""
     except ApiError:
         return ""
 

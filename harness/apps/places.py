@@ -39,6 +39,11 @@ class Place:
         named = any((it.kind, it.name) == (app.kind, app.name) for it in self.applications)
         return not named and all(self.helpers.get(need, it) is it for need, it in wanted.items())
 
+    def needed(self, app: UserManifest) -> UserManifests:
+        """What was brought for an application of this place."""
+        wanted = needs(app.document.get("spec"))
+        return tuple(it for need, it in self.helpers.items() if need in wanted)
+
     def missing(self, app: UserManifest) -> list[Need]:
         """What an application of this place needs and nobody brought."""
         return sorted((it for it in needs(app.document.get("spec")) if it not in self.helpers), key=str)

@@ -7,14 +7,14 @@ which ones are causes, is in clusters/output.toml; stack traces are read in harn
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
+from harness.causes import layouts, stack_traces
 from harness.causes.rows import load
-from harness.causes.stack_traces import ERROR_LINE, FRAME, last_logged, uncaught
+from harness.causes.stack_traces import FRAME
 
-__all__ = ["LENGTH", "cause", "found", "shortened", "told", "without_noise"]
+__all__ = ["LENGTH", "cause", "chain", "found", "shortened", "told", "without_noise"]
 
 LENGTH = 400
 """How many characters of a cause a reason has."""
@@ -23,6 +23,8 @@ _READ = 200_000
 _FEW = 3
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _USAGE = re.compile(r"^Usage:")
+_EXITED = re.compile(r"SparkUserAppException: (User application exited with \d+)")
+"""How spark-submit tells the exit status of a program in Python or R (org.apache.spark.SparkUserAppException)."""
 _GAP = " … "
 
 
@@ -32,7 +34,7 @@ def cause(output: str, limit: int = LENGTH) -> str:
     Where no line is known to be a cause, a few lines are told whole, and of more the last one.
     """
     lines = _lines(output)
-    words = _known(lines)
+    words = stack_traces.told(_known(lines))
     if not words:
         rest = [line for line in lines if not FRAME.match(line)]
         words = " ".join(rest) if len(rest) <= _FEW else rest[-1]
@@ -40,8 +42,17 @@ def cause(output: str, limit: int = LENGTH) -> str:
 
 
 def found(output: str, limit: int = LENGTH) -> str:
-    """The same where a line is known to be a cause; empty otherwise. For logs, whose last line proves nothing."""
-    return shortened(_known(_lines(output)), limit)
+    """The same where a line is known to be a cause; empty otherwise. For logs, whose last line proves nothing.
+
+    Of a program that ended itself with a status, that status and the last line that it printed.
+    """
+    lines = _lines(output)
+    return shortened(stack_traces.told(_known(lines)) or _exited(output, lines), limit)
+
+
+def chain(output: str) -> str:
+    """All that is known to be the cause, unshortened: each exception of what ended the program on lines of its own."""
+    return "\n".join(_known(_lines(output)))
 
 
 def told(output: str, nothing: str = "it said nothing", limit: int = LENGTH) -> str:
@@ -74,9 +85,19 @@ def _lines(output: str) -> list[str]:
     return [line for line in unwrapped if line.strip() and not rows.is_noise(line)]
 
 
-def _known(lines: Sequence[str]) -> str:
+def _known(lines: Sequence[str]) -> list[str]:
     """The cause by what is known: an exception that ended the program, a row of the file, the last error of a log."""
-    return uncaught(lines) or _by_rows(lines) or _structured(lines) or last_logged(lines)
+    named = _by_rows(lines) if not (thrown := stack_traces.uncaught(lines)) else ""
+    structured = next(filter(None, map(layouts.json_error, reversed(lines))), "") if not (thrown or named) else ""
+    return thrown or [it for it in (named or structured,) if it] or stack_traces.last_logged(lines)
+
+
+def _exited(output: str, lines: Sequence[str]) -> str:
+    """The status with which a program ended itself, and its last words; empty where it did not."""
+    if not (statuses := _EXITED.findall(output[-_READ:])):
+        return ""
+    words = next((it.strip() for it in reversed(lines) if not FRAME.match(it)), "")
+    return f"{statuses[-1]}{f', and last printed: {words}' if words else ''}"
 
 
 def _by_rows(lines: Sequence[str]) -> str:
@@ -89,24 +110,8 @@ def _by_rows(lines: Sequence[str]) -> str:
         above = [line.strip() for line in lines[max(number - row.above, 0) : number]]
         words = [*above, groups["cause"] if "cause" in groups else match[0].strip()]
         for line in lines[number + 1 : number + 1 + row.next]:
-            if ERROR_LINE.search(line) or FRAME.match(line) or _USAGE.match(line):
+            if layouts.level(line) or FRAME.match(line) or _USAGE.match(line):
                 break
             words.append(line.strip())
         return " ".join(words)
-    return ""
-
-
-def _structured(lines: Sequence[str]) -> str:
-    """The last error among the lines that are JSON, as zap, Spark 4 and containerd can log."""
-    for line in reversed(lines):
-        if not line.startswith("{"):
-            continue
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if str(entry.get("level", "")).lower() in ("error", "fatal", "panic", "dpanic"):
-            thrown = entry.get("exception")
-            words = [thrown.get("msg") if isinstance(thrown, dict) else None, entry.get("error"), entry.get("msg")]
-            return next((str(it) for it in words if it), "")
     return ""

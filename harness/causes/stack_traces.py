@@ -10,16 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from harness.causes import layouts
 from harness.causes.rows import load
 
 FRAME = re.compile(r"^\s+at \S.*\)$|^\s*\.\.\. \d+ (?:more|common frames omitted)|^\s+File \".*\", line \d+")
 """A line of a stack trace that names a place in a program."""
-
-ERROR_LINE = re.compile(
-    r"^(?:\d\d/\d\d/\d\d|\d{4}-\d\d-\d\d)[T ]\d\d:\d\d:\d\d\S*\s+"
-    r"(?:\[[^\]]*\]\s+)?(?P<level>FATAL|ERROR|WARN)\s+(?P<said>.*)"
-)
-"""A line of a log in the layouts of log4j."""
 
 _CLASS = r"(?:[a-z_][\w$]*\.)+[A-Z][\w$]*"
 _THROWABLE = re.compile(rf"^(?:Caused by: |: )?(?P<error>{_CLASS}(?:: .*)?)$")
@@ -28,42 +23,49 @@ _CAUSED_BY = re.compile(r"^Caused by: (?P<error>.*)")
 _PY4J = re.compile(rf"^: (?P<error>{_CLASS}.*)")
 _TRACEBACK = "Traceback (most recent call last):"
 _DIRECT = "The above exception was the direct cause of the following exception:"
-_PYTHON_ERROR = re.compile(r"^(?P<error>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:: .*)?)$")
+_PYTHON_ERROR = re.compile(r"^(?P<error>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?::(?: .*)?)?)$")
 _MESSAGE_LINES = 5
+_BARE = re.compile(
+    r"(?i)(?:connect(?:ion)? (?:refused|reset|timed out)|read timed out|no route to host|broken pipe"
+    r"|client cannot authenticate via:.*)$|^[\w.$]+(?:: null)?$"
+)
+"""The messages of exceptions that do not say whom they are about: what they are told within does."""
 
 
-def uncaught(lines: Sequence[str]) -> str:
-    """The innermost exception of what ended a program: of its last thread that died, or of its last traceback."""
+def uncaught(lines: Sequence[str]) -> list[str]:
+    """What ended a program, the exceptions from the outermost to the innermost: of its last thread that died, or of
+    its last traceback. Empty where nothing tells.
+    """
     main = max((number for number, line in enumerate(lines) if _MAIN.match(line)), default=-1)
     python = max((number for number, line in enumerate(lines) if _TRACEBACK in line), default=-1)
     if main < 0 and python < 0:
         return _unannounced(lines)
     if python > main:
         return _of_python(lines, python)
-    return _told(list(_chain(lines, main)))
+    return list(_chain(lines, main))
 
 
-def _unannounced(lines: Sequence[str]) -> str:
-    """The innermost exception of a trace that no line of a log announces: all that a launcher or a status has."""
+def _unannounced(lines: Sequence[str]) -> list[str]:
+    """The exceptions of a trace that no line of a log announces: all that a launcher or a status has."""
     caused = next((number for number, line in enumerate(lines) if _CAUSED_BY.match(line)), -1)
-    if caused < 0 or any(ERROR_LINE.search(line) for line in lines[:caused]):
-        return ""
+    if caused < 0 or any(layouts.level(line) for line in lines[:caused]):
+        return []
     start = max((number for number in range(caused) if not FRAME.match(lines[number])), default=caused)
-    return _told(list(_chain(lines, start)))
+    return list(_chain(lines, start))
 
 
-def last_logged(lines: Sequence[str]) -> str:
-    """What the last error in a log says, with the innermost exception below it; else the last exception of all."""
-    logged = [(number, match) for number, line in enumerate(lines) if (match := ERROR_LINE.search(line))]
-    for number, match in reversed(logged):
-        if match["level"] == "WARN":
+def last_logged(lines: Sequence[str]) -> list[str]:
+    """What the last error in a log says, or the exceptions below it; else the last exception of all."""
+    for number in reversed(range(len(lines))):
+        if layouts.level(lines[number]) in ("", "WARN"):
             continue
-        below = list(_chain(lines, number + 1)) if number + 1 < len(lines) else []
-        return _told(below) if below and _is_throwable(lines[number + 1]) else match["said"]
+        if number + 1 < len(lines) and _is_throwable(lines[number + 1]):
+            return list(_chain(lines, number + 1))
+        return [layouts.said(lines[number])]
     thrown = [
         number for number, line in enumerate(lines[:-1]) if _is_throwable(line) and FRAME.match(lines[number + 1])
     ]
-    return _told(list(_chain(lines, thrown[-1]))) if thrown else ""
+    return list(_chain(lines, thrown[-1])) if thrown else []
 
 
 def _is_throwable(line: str) -> bool:
@@ -75,7 +77,7 @@ def _chain(lines: Sequence[str], start: int) -> Iterator[str]:
     yield _message(lines, start, _strip(lines[start]))
     for number in range(start + 1, len(lines)):
         line = lines[number]
-        if ERROR_LINE.search(line) or _MAIN.match(line):
+        if layouts.level(line) or _MAIN.match(line):
             return
         if match := _CAUSED_BY.match(line) or _PY4J.match(line):
             yield _message(lines, number, match["error"])
@@ -90,13 +92,13 @@ def _message(lines: Sequence[str], start: int, first: str) -> str:
     """The message of an exception, which may go on below its first line until the first frame."""
     words = [first]
     for line in lines[start + 1 : start + 1 + _MESSAGE_LINES]:
-        if FRAME.match(line) or _CAUSED_BY.match(line) or ERROR_LINE.search(line) or line.startswith("Driver stack"):
+        if FRAME.match(line) or _CAUSED_BY.match(line) or layouts.level(line) or line.startswith("Driver stack"):
             break
         words.append(line.strip())
     return " ".join(words)
 
 
-def _told(chain: Sequence[str]) -> str:
+def told(chain: Sequence[str]) -> str:
     """The cause of a chain of exceptions: what the API server answered, else the innermost; the outermost follows."""
     answers = [answer for it in chain if (answer := load().cause_in(it))]
     if answers:
@@ -104,10 +106,11 @@ def _told(chain: Sequence[str]) -> str:
     if not chain:
         return ""
     inner, outer = chain[-1], chain[0]
-    return inner if inner in outer or len(chain) == 1 else f"{inner} (from {outer})"
+    alone = len(chain) == 1 or inner == outer or (inner in outer and not _BARE.search(inner))
+    return inner if alone else f"{inner} (from {outer})"
 
 
-def _of_python(lines: Sequence[str], start: int) -> str:
+def _of_python(lines: Sequence[str], start: int) -> list[str]:
     """The exception of a traceback: the innermost one of those that are a direct cause, and what Java says below it."""
     while _DIRECT in lines[:start]:
         marker = max(number for number in range(start) if lines[number] == _DIRECT)
@@ -117,9 +120,13 @@ def _of_python(lines: Sequence[str], start: int) -> str:
         start = earlier
     number = _error_at(lines, start)
     if number < 0:
-        return ""
+        return []
     below = list(_chain(lines, number))[1:]
-    return _told(below) if below else lines[number].strip()
+    words = lines[number].strip()
+    # A message may begin on the next line, or name there what it announces.
+    more = lines[number + 1] if number + 1 < len(lines) else ""
+    goes_on = words.endswith(":") and more and not layouts.level(more)
+    return below or [f"{words} {more.strip()}" if goes_on else words]
 
 
 def _error_at(lines: Sequence[str], start: int) -> int:

@@ -114,6 +114,22 @@ def test_what_had_failed_before_the_move_says_nothing_of_it(tmp_path: Path) -> N
     assert re.search("before the operator was touched.*no such file", found.message)
 
 
+def test_what_gave_up_only_after_the_move_began_says_nothing_of_it_where_it_lacks_what_it_names(tmp_path: Path) -> None:
+    text = PI.replace("  mode: cluster\n", "  arguments: ['http://minio.lake.svc:9000']\n")
+    said = "java.net.UnknownHostException: minio.lake.svc"
+    mine = before(look(-40, S.RUNNING), look(20, S.FAILED), driver_said=said)
+    copy = after(look(105, S.RUNNING), look(130, S.FAILED), driver_said=said)
+    found = judged(tmp_path, mine, copy, text=text)
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "names minio.lake.svc, which cannot be had in this cluster, so it says nothing of the move" in found.message
+
+    assert judged(tmp_path, before(), copy, text=text).verdict is Verdict.FAILED, "it was there before the move"
+    other = replace(copy, driver_said="java.lang.IllegalStateException: no lease")
+    assert judged(tmp_path, mine, other, text=text).verdict is Verdict.FAILED, "one of the two lacks nothing"
+    anew = replace(mine, looks=(look(-40, S.RUNNING), look(5, S.INVALIDATING), *mine.looks[1:]))
+    assert judged(tmp_path, anew, copy, text=text).verdict is Verdict.FAILED, "it was run anew, too"
+
+
 def test_what_waited_for_a_gpu_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
     def waits(said: str) -> ApplicationSeen:
         pod = driver(exit_status=None, phase="Pending", unscheduled_reason="Unschedulable", unscheduled_message=said)

@@ -161,12 +161,44 @@ def test_what_a_drivers_log_explains_is_told(
     run: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The status has an exit code and no more. A fake log: there is no API server here that has one.
-    printed = output("python-no-module")
+    printed = output("python-direct-cause")
     monkeypatch.setattr(logs, "pod_log", lambda core, namespace, pod: printed.text)
     server = Server(etl="FAILED")
     server.error, server.driver = "driver container failed with ExitCode: 1, Reason: Error", "etl-driver"
     found = run(server, PI)["user-app etl"]
     assert found.message.startswith(f"SparkApplication etl of f0.yaml:1: {printed.cause}; driver container failed")
+
+
+def test_what_an_image_lacks_is_told_by_the_drivers_log_and_says_nothing_of_the_operator(
+    run: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = output("python-no-module")
+    monkeypatch.setattr(logs, "pod_log", lambda core, namespace, pod: printed.text)
+    server = Server(etl="FAILED")
+    server.driver = "etl-driver"
+    found = run(server, PI)["user-app etl"]
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "etl of f0.yaml:1 needs the Python module pandas, which its image does not have" in found.message
+    assert found.message.endswith(f": {printed.cause}; exit 1")
+
+    server.driver, server.error = "", printed.text
+    assert run(server, PI)["user-app etl"].verdict is Verdict.FAILED, "the submission runs in the operator's image"
+
+
+def test_what_a_config_map_beside_an_application_names_is_its_own(
+    run: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "pod_log", lambda *_: 'Exception in thread "main" java.net.UnknownHostException: db.lake')
+    server = Server(etl="FAILED")
+    server.driver = "etl-driver"
+    using, settings = (
+        PI.replace("  mode:", "  sparkConfigMap: settings\n  mode:"),
+        CONFIG_MAP.replace('"1"', "jdbc://db.lake/x"),
+    )
+    found = run(server, using, settings)["user-app etl"]
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "names db.lake, which cannot be had" in found.message
+    assert run(server, using, CONFIG_MAP)["user-app etl"].verdict is Verdict.FAILED
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from harness import causes
 from harness.apps import applications, logs, moving, own_lacks, own_pods, refusals, samples, users
 from harness.apps.applications import Course, follow, of, submitted
 from harness.apps.held_up import InVain, held_up
@@ -94,10 +95,11 @@ def _tried(ctx: ScenarioContext, place: Place, it: UserManifest) -> list[Finding
         names = ", ".join(map(str, missing))
         return [unavailable(check_of(it), f"{_title(it)} needs {names}, not found in the folder of --apps")]
     with ctx.api() as api:
-        return [_submitted(ctx, Objects(api, place.namespace), it)]
+        brought = tuple(one for one in place.needed(it) if one.kind == users.CONFIG_MAP)
+        return [_submitted(ctx, Objects(api, place.namespace), it, brought)]
 
 
-def _submitted(ctx: ScenarioContext, objects: Objects, it: UserManifest) -> Finding:
+def _submitted(ctx: ScenarioContext, objects: Objects, it: UserManifest, brought: UserManifests) -> Finding:
     manifest, left_out = users.ready(it, objects.namespace, samples.account(ctx))
     told = {"left_out": left_out, "addresses_of_its_own_cluster": moving.homes(it.document)}
     facts = {"file": it.where, **{key: value for key, value in told.items() if value}}
@@ -110,7 +112,7 @@ def _submitted(ctx: ScenarioContext, objects: Objects, it: UserManifest) -> Find
         return failed(check_of(it), f"{_title(it)}: {refused.message}", **facts)
     waits = InVain(objects, it.name)
     try:
-        finding = _followed(ctx, objects, it, raw, waits, facts)
+        finding = _followed(ctx, objects, it, raw, waits, facts, brought)
     except WaitTimeout as late:
         return _late(objects, it, waits, late, facts)
     if finding.verdict is Verdict.PASSED:
@@ -146,6 +148,7 @@ def _followed(
     raw: Mapping[str, Any],
     waits: InVain,
     facts: Mapping[str, Any],
+    brought: UserManifests,
 ) -> Finding:
     if it.kind != APPLICATION.kind:
         return _in_place(ctx, objects, it, waits, facts)
@@ -163,15 +166,14 @@ def _followed(
     drivers = _drivers(course)
     seen = {**facts, "states": str(course), "drivers": drivers}
     if course.last.state is not wanted:
-        why = _why(objects, course)
+        log = logs.driver_log(objects.core, objects.namespace, course.last.driver_pod)
+        why = _why(log, course)
         said = f"is {course.last.state}, not {wanted} ({course})"
         told = f"{_title(it)}{f': {why}; it' if why else ''} {said}"
         if mine := own_pods.blamed(it, [*(one.pod for one in waits.ended), *course.pods.values()]):
             return unavailable(check_of(it), f"{_title(it)}: {mine}; {_NOTHING}", **seen, error=course.last.error)
-        if named := own_lacks.named(it, f"{course.last.error}\n{why}"):
-            words = (
-                f"{_title(it)} names {named}, which cannot be had in this cluster, so it says nothing of the operator"
-            )
+        if lacks := own_lacks.told(it, course.last.error, causes.chain(log), brought):
+            words = f"{_title(it)} {lacks}, so it says nothing of the operator"
             return unavailable(check_of(it), f"{words}: {why}", **seen, error=course.last.error)
         return failed(check_of(it), told, **seen, **({"error": course.last.error} if course.last.error else {}))
     # An attempt that failed and is made again by its restartPolicy has a driver pod of its own.
@@ -182,10 +184,9 @@ def _followed(
     return passed(check_of(it), f"{_title(it)} is {wanted} ({course}){_without(facts)}", **seen)
 
 
-def _why(objects: Objects, course: Course) -> str:
+def _why(log: str, course: Course) -> str:
     """Why an application ended, by its driver's log where that tells it: the status may have only an exit code."""
-    logged = logs.driver_cause(objects.core, objects.namespace, course.last.driver_pod)
-    return "; ".join(dict.fromkeys(filter(None, (logged, course.last.cause))))
+    return "; ".join(dict.fromkeys(filter(None, (causes.found(log), course.last.cause))))
 
 
 def _in_place(

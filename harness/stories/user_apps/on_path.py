@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from harness.apps import own_pods
+from harness.apps import own_lacks, own_pods
 from harness.apps.held_up import outside
 from harness.apps.objects import APPLICATION, CONNECT, SCHEDULED
 from harness.apps.places import NAMESPACE
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Judged = tuple[list[str], str]
 """What is wrong, and what is said where nothing is."""
+
+_FAILED = f"ended as {State.FAILED}"
 
 
 def judge(observed: ObservedPath, left_out: Sequence[Untried] = ()) -> Iterator[Finding]:
@@ -65,6 +67,8 @@ def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
         return unavailable(check_of(manifest), f"{title}: {words}: {cause or 'it gave no cause'}", **facts)
     if image := _lacking_image(manifest, seen):
         return unavailable(check_of(manifest), f"{title} names {image}; that says nothing of the move", **facts)
+    if wrong and all(_FAILED in it for it in wrong) and (lacks := _lacks(manifest, seen)):
+        return unavailable(check_of(manifest), f"{title} {lacks}, so it says nothing of the move: {wrong[0]}", **facts)
     if wrong:
         return failed(check_of(manifest), f"{title}: {'; '.join(wrong)}", **facts)
     return passed(check_of(manifest), f"{title}: {'; '.join(said)}", **facts)
@@ -159,6 +163,19 @@ def _lacking_image(manifest: UserManifest, seen: UsersSeen) -> str:
     found: tuple[ApplicationSeen | ConnectSeen, ...] = (*seen.applications, *seen.connects)
     mine = [it for it in found if it.namespace == namespace and it.name in names]
     return own_pods.lacking_image(manifest, own_pods.pulls_of(pod for it in mine for pod in it.pods if not pod.gone))
+
+
+def _lacks(manifest: UserManifest, seen: UsersSeen) -> str:
+    """What all that ended of an application lack, and what is no doing of the operator's; else empty.
+
+    Whoever waits for a host may give up only after the move.
+    """
+    names, namespace = _names(manifest), seen.namespaces.get(manifest.where, NAMESPACE)
+    runs = (run for it in seen.schedules if it.namespace == namespace and it.name in names for run in it.runs)
+    alone = (it for it in seen.applications if not it.schedule and it.namespace == namespace and it.name in names)
+    ended = [it for it in (*alone, *runs) if it.ended]
+    told = [own_lacks.told(manifest, it.error, it.driver_said) if it.state is State.FAILED else "" for it in ended]
+    return told[0] if told and all(told) else ""
 
 
 def _failed_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> ApplicationSeen | None:

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an application's program needs, by what its driver says, and what neither its image nor the operator brings it.
+
+Such things are not in its specification: its program names them. Where the specification has something with which the
+operator may be to bring them, nobody can tell whose doing it is that they are lacking.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.kube.needs import fields
+
+_OF_IMAGE = (
+    (re.compile(r"ClassNotFoundException: (?:Class )?(?P<name>[\w.$]*\w)(?: not found)?"), "the class {}"),
+    (re.compile(r"No FileSystem for scheme:? \"?(?P<name>[\w+.-]+)"), "the file system {}://"),
+    (re.compile(r"Failed to find (?:the )?data source: (?P<name>[\w.-]*\w)"), "the data source {}"),
+    (re.compile(r"Cannot find catalog plugin class for catalog '[^']*': (?P<name>[\w.$]*\w)"), "the class {}"),
+    (re.compile(r"(?P<name>No suitable driver)"), "a JDBC driver"),
+    (re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<name>[\w.]+)"), "the Python module {}"),
+)
+"""The words of java.lang, org.apache.hadoop.fs.FileSystem, org.apache.spark.sql.errors, java.sql.DriverManager and
+CPython's importlib."""
+
+_TABLE = re.compile(
+    r"\[(?:TABLE_OR_VIEW|SCHEMA)_NOT_FOUND\] The (?P<kind>table or view|schema) (?P<name>`.*?`) cannot be found"
+    r"|(?P<old>Table or view|Database) '?(?:not found: )?(?P<older>[\w.]*\w)(?:'? not found)?"
+)
+"""The words of org.apache.spark.sql, since 3.4 and before."""
+
+_LOGIN = re.compile(
+    r"Unable to (?:load|locate) (?:AWS )?credentials|NoCredentialsError|No AWS Credentials provided"
+    r"|DefaultCredentialsError|Application Default Credentials|access token from metadata server"
+    r"|DefaultAzureCredential|[Cc]onfiguration (?:property \S+|for storage account \S+)\.core\.\S+ (?:not found|.*null)"
+    r"|Failure to initialize configuration|Cannot locate default realm|Can't get Kerberos realm"
+    r"|[Cc]annot authenticate via|GSS initiate failed|No valid credentials provided"
+)
+"""The words of the clients of AWS, Google and Azure, of the JDK's Kerberos and of org.apache.hadoop.security."""
+
+_PROGRAM = re.compile(
+    r"\b(?:SyntaxError|IndentationError|TabError): |\[PARSE_SYNTAX_ERROR\]|UnsupportedClassVersionError: "
+)
+"""The words of compilers and class loaders for a program that could run nowhere with this image."""
+
+_BRINGING_CONF = re.compile(
+    r"spark\.(?:jars|archives|files|submit\.pyFiles|pyspark\.|(?:driver|executor)\.extraClassPath|kubernetes\..*\.volumes)"
+)
+_BRINGING_NAMES = re.compile(r"PYTHONPATH|CLASSPATH|PYSPARK_")
+_LOGIN_CONF = re.compile(
+    r"(?i)(?:secret|password|credential|access\.?key|account\.?key|keytab|oauth|sas\.|token)(?!.*provider$)"
+)
+LOGIN_FIELDS = ("secrets", "envSecretKeyRefs", "envFrom", "env", "envVars", "volumeMounts", "sparkConfigMap")
+"""Fields by which the operator brings an application what it logs in with."""
+
+
+def lacking(spec: Mapping[str, Any], said: str) -> str:
+    """What a driver says that it lacks, in words that go on after the name of an application; else empty."""
+    if found := _TABLE.search(said):
+        kind = found["kind"] or found["old"].lower()
+        name = (found["name"] or found["older"]).replace("`", "")
+        return f"uses the {kind} {name}, which no cluster of a run has"
+    if _PROGRAM.search(said):
+        return "has a program that cannot run with its image, whoever starts it"
+    if _LOGIN.search(said) and not _brings_login(spec):
+        return "needs a login of its own cluster, and has none in its specification"
+    if not _brings_files(spec):
+        for pattern, words in _OF_IMAGE:
+            if match := pattern.search(said):
+                return f"needs {words.format(match['name'])}, which its image does not have and nothing brings"
+    return ""
+
+
+def has_login_field(spec: Mapping[str, Any]) -> bool:
+    """Whether a specification has one of the fields by which the operator brings what an application logs in with."""
+    return any(bool(value) and key in LOGIN_FIELDS for key, value in fields(spec))
+
+
+def _brings_login(spec: Mapping[str, Any]) -> bool:
+    """The same, or a setting that holds such a thing."""
+    return has_login_field(spec) or any(
+        bool(value) and isinstance(value, str) and _LOGIN_CONF.search(key) is not None for key, value in fields(spec)
+    )
+
+
+def _brings_files(spec: Mapping[str, Any]) -> bool:
+    """Whether classes or modules may come to its pods by another way than in its image."""
+    return any(_ways(spec)) or _BRINGING_NAMES.search(repr(spec)) is not None
+
+
+def _ways(spec: Mapping[str, Any]) -> Iterator[bool]:
+    for key, value in fields(spec):
+        if key in ("deps", "initContainers", "configMaps") or _BRINGING_CONF.match(key):
+            yield bool(value)
+        elif key == "volumes" and isinstance(value, list):
+            # An empty one brings nothing.
+            yield any(isinstance(it, Mapping) and "emptyDir" not in it for it in value)
