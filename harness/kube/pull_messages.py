@@ -310,7 +310,8 @@ _MIRRORS = re.compile(r"\(Mirrors also failed: .*?\]\): ", re.S)
 _PHRASES = "|".join(re.escape(it) for it in (*(status.phrase for status in HTTPStatus), "Gateway Time-out"))
 _STATUS = re.compile(
     # "unexpected status from HEAD request to <url>: 520", "status code: 429", "status:429", "parsing HTTP 429"
-    r"(?:status(?: code)?(?: from registry)?|code|parsing HTTP|request to <(?:url|blob|storage)>)"
+    r"(?:status(?: code)?(?: from registry)?(?: <\w+>| \[[^\]]*\])?|code|parsing HTTP"
+    r"|request to <(?:url|blob|storage)>)"
     r"\s*[:=]?\s*(?P<told>[1-5]\d\d)\b(?!\s*[mµn]?s\b)"
     # "429 Too Many Requests": with its phrase, and not the number of a port, a tag or bytes
     rf"|(?<![\w./:-])(?P<named>[1-5]\d\d) (?:{_PHRASES})\b"
@@ -331,6 +332,7 @@ def _plain(text: str, image: str) -> str:
     text = _REFERENCE.sub("<image>", text).replace("<image>@<digest>", "<image>")
     # Media types are the only quoted words that say anything.
     text = re.sub(r"\"(<\w+>|application/[^\"]*|text/[^\"]*)\"", r"\1", text)
+    text = re.sub(r"\"\s*<(?:!doctype|html|head)[^\"]*\"", "<page>", text, flags=re.I)
     return re.sub(r"\"[^\"]*\"", "<name>", text)
 
 
