@@ -16,7 +16,7 @@ import yaml
 
 from harness.kube.needs import Need, needs
 from harness.late import quantities
-from harness.releases import chart_files, node_labels, refused_objects, scheduling, value_kinds
+from harness.releases import chart_files, node_labels, refused_objects, scheduling, site_settings, value_kinds
 from harness.releases.charts import Chart
 from harness.releases.for_a_run import KUBERNETES_OWN
 from harness.releases.helm import Helm, HelmError
@@ -293,7 +293,8 @@ def _of_deployment(deployment: Mapping[str, Any], made: Iterable[Need], room: Ro
         without = f"{_BESIDE}volumeMounts without {volume.get('name')}"
         for what in (*_of_volume(volume), *(f"{it}, which nobody makes" for it in _missing(volume, made))):
             yield Lack(value=f"{part}.volumes", what=what, off=without)
-    yield from _profiles(part, pod)
+    for key, what in site_settings.of_pod(pod):
+        yield Lack(value=f"{part}.{key}", what=what, off="null")
     for key, section in _of_containers(pod):
         for need in sorted(needs({key: section}) - set(made), key=str):
             yield Lack(value=f"{part}.{key}", what=f"{need}, which nobody makes", off="null")
@@ -319,17 +320,6 @@ def _of_volume(volume: Mapping[str, Any]) -> Iterator[str]:
             yield f"{path} of the node"
         elif kind != "name" and kind not in _VOLUMES:
             yield f"a volume of the kind {kind}"
-
-
-def _profiles(part: str, pod: Mapping[str, Any]) -> Iterator[Lack]:
-    """Profiles of seccomp and AppArmor that somebody has put on production's nodes."""
-    containers = (*(pod.get("initContainers") or ()), *(pod.get("containers") or ()))
-    for key, holder in (("podSecurityContext", pod), *(("securityContext", it) for it in containers)):
-        for name in ("seccompProfile", "appArmorProfile"):
-            profile = at(holder, f"securityContext.{name}")
-            if at(profile, "type") == "Localhost":
-                what = f"the profile {at(profile, 'localhostProfile')} of the node"
-                yield Lack(value=f"{part}.{key}.{name}", what=what, off="null")
 
 
 def _of_containers(pod: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -29,6 +29,7 @@ _FIELD_PATH = re.compile(
 """Fields of a pod that an environment may refer to."""
 _LARGEST_PORT = 65535
 _HEAVIEST = 100
+_LEAST_MEMORY = 2**20
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "effect": ("NoSchedule", "PreferNoSchedule", "NoExecute"),
@@ -125,6 +126,9 @@ def _of_resources(resources: Any) -> Iterator[Broken]:
         for name, value in given.items():
             if _amount(value) is None:
                 yield (key, name), f"is {value}, which is no quantity of Kubernetes, such as 500m or 512Mi"
+    least = _amount(limits.get("memory"))
+    if least is not None and 0 < least < _LEAST_MEMORY:
+        yield ("limits", "memory"), f"is {limits['memory']}, which is less than 1Mi: no container starts with that"
     for name, value in requests.items():
         asked, most = _amount(value), _amount(limits.get(name))
         if asked is not None and most is not None and asked > most:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.matrix.versions import numbers
-from harness.releases import value_kinds
+from harness.releases import futile_values, value_kinds
 from harness.releases.namespaces import requirements
 from harness.releases.values import at, merge
 
@@ -101,6 +101,8 @@ def found(values: Values, defaults: Values, name: str) -> Iterator[Refused]:
     yield from _buckets(values)
     yield from _selector(values, defaults)
     yield from _ingress(used)
+    for key, why, step, value in futile_values.found(values, defaults):
+        yield Refused(key=key, why=why, step=step, value=value)
     for part in ("controller", "webhook"):
         if part == "controller" or at(used, "webhook.enable"):
             yield from _several(used, part)

@@ -41,7 +41,7 @@ _OF_FIELDS = (
     ),
     (re.compile(r"OOMKilled|exit 137\b|cannot allocate memory"), ("resources", "env")),
     (re.compile(r"exec format error|executable file not found|exec: .{0,200}?no such file"), ("image", "command")),
-    (re.compile(r"GOMEMLIMIT"), ("env", "envFrom")),
+    (re.compile(r"GOMEMLIMIT|proxyconnect"), ("env", "envFrom")),
     (re.compile(r"seccomp|apparmor|capabilit", re.I), ("securityContext",)),
     (re.compile(r"error mounting|not a directory|subPath", re.I), ("volumeMounts", "volumes")),
     (re.compile(r"runAsNonRoot|run as root|runAsUser"), ("securityContext", "image")),

@@ -105,6 +105,10 @@ MOUNTS = "controller: {volumes: [{name: tmp, emptyDir: {}}], "
             "controller: {env: [{name: A, value: a, valueFrom: {}}, {name: B, value: b, valueFrom: {c: d}}]}",
             "both value",
         ),
+        (
+            "controller: {resources: {limits: {memory: 300m}}}",
+            "controller.resources.limits.memory is 300m, which is less",
+        ),
         ("controller: {resources: {limits: {memory: 512MB}}}", "controller.resources.limits.memory is 512MB, which is"),
         (
             "controller: {resources: {requests: {cpu: 1}, limits: {cpu: 500m}}}",

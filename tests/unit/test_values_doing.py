@@ -163,6 +163,11 @@ USER_NAMESPACE = (
             "they set controller.env otherwise than the chart",
         ),
         (
+            crashes("proxyconnect tcp: dial tcp: lookup proxy.corp.example on 10.96.0.10:53: no such host"),
+            rendered(env=[{"name": "HTTPS_PROXY", "value": "http://proxy.corp.example:3128"}]),
+            "they set controller.env otherwise than the chart",
+        ),
+        (
             crashes("Error: unknown flag: --zap-log-level"),
             rendered(image="acme.io/op:1.0"),
             "they bring the image acme.io/op:1.0, which does not know what this chart tells it",

@@ -88,6 +88,18 @@ def look(values: Mapping[str, Any], *, refuses: str = "", releases: tuple[str, .
         ({"spark": {"jobNamespaces": ["a" * 64]}}, "which is no name of a namespace"),
         ({"certManager": {"duration": "24h", "renewBefore": "48h"}}, "renewBefore is no less than the duration"),
         ({"certManager": {"issuerRef": {"kind": "ClusterIssuer"}}}, "certManager.issuerRef has no name"),
+        ({"controller": {"env": [{"name": "GOMEMLIMIT", "value": "400Mi"}]}}, "has 400Mi for GOMEMLIMIT"),
+        ({"webhook": {"env": [{"name": "GOMEMLIMIT", "value": "1G"}]}}, "the webhook ends at its start"),
+        ({"controller": {"workqueueRateLimiter": {"bucketSize": 0}}}, "is 0, with which the controller gets to no"),
+        ({"controller": {"workqueueRateLimiter": {"bucketQPS": -1}}}, "bucketQPS to 1 or more"),
+        (
+            {"image": {"repository": "ghcr.io/kubeflow/spark-operator/controller"}},
+            "begins with the registry ghcr.io, before which the chart writes ghcr.io",
+        ),
+        (
+            {"hook": {"image": {"repository": "harbor.corp:5000/kubectl"}}},
+            "set hook.image.registry to harbor.corp:5000",
+        ),
     ],
 )
 def test_what_helm_renders_and_nobody_can_use_is_no_fault_of_the_release(values: dict[str, Any], said: str) -> None:
@@ -119,6 +131,13 @@ def test_what_helm_stumbles_over_is_told_by_its_key() -> None:
         {"prometheus": {"metrics": {"jobStartLatencyBuckets": "0.5,1,2e1"}, "podMonitor": {"labels": {}}}},
         {"spark": {"jobNamespaceSelector": "team in (a, b),env!=prod,!off, x.io/tier = 1,spark"}},
         {"certManager": {"duration": "2160h", "renewBefore": "360h", "issuerRef": {"name": "ca"}}},
+        {
+            "controller": {
+                "env": [{"name": "GOMEMLIMIT", "value": it} for it in ("400MiB", "off", "1073741824", "$(M)")]
+            }
+        },
+        {"image": {"registry": "harbor.corp", "repository": "ghcr.io/kubeflow/spark-operator/controller"}},
+        {"image": {"repository": "acme/spark-operator"}},
     ],
 )
 def test_what_is_taken_is_not_told(values: dict[str, Any]) -> None:
