@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import __version__, process
+from harness import __version__, named_files, process
 from harness import options as run_options
 from harness.commands import (
     advise,
@@ -57,6 +57,8 @@ _OF_THE_HOST = frozenset(
 """What the system refuses because of the machine, and not because of a defect."""
 
 _FREE_DISK = "free some disk, or give a folder that you may write to (HARNESS_CACHE)"
+_LOOP = "Symlink loop from "
+"""What Path.resolve says of one before Python 3.13, which leaves it to whoever opens the path (pathlib.py)."""
 _MAY_NOT = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -135,6 +137,8 @@ def _main(argv: Sequence[str] | None) -> int:
         logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         _require_current_folder()
+        if parsed.command != "completion":
+            _require_temporary_folder()
         return int(parsed.act(parsed, rest))
     except HarnessError as error:
         return _told(error)
@@ -155,6 +159,10 @@ def _main(argv: Sequence[str] | None) -> int:
     except Exception as error:
         from harness.report import crash
 
+        if isinstance(error, RuntimeError) and str(error).startswith(_LOOP):
+            print(f"UsageError: {str(error).removeprefix(_LOOP)[:200]} is a link that leads to itself", file=sys.stderr)
+            print("  next: remove that link, or give another path", file=sys.stderr)
+            return 2
         if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
             where = f": {error.filename}" if error.filename else ""
             print(f"HostError: {error.strerror}{where}", file=sys.stderr)
@@ -179,6 +187,24 @@ def _require_current_folder() -> None:
         Path.cwd()
     except FileNotFoundError as gone:
         raise UsageError("the current folder does not exist any more", "cd into another one") from gone
+
+
+def _require_temporary_folder() -> None:
+    """Raise HostError for a TMPDIR that is of no use: Python would take another folder, and Go end with it."""
+    given = os.environ.get("TMPDIR")
+    if not given:
+        return
+    folder = Path(given)
+    if not folder.is_dir():
+        why = named_files.why_no_folder(folder) or "it does not exist"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        why = "this user may not write there"
+    else:
+        return
+    raise HostError(
+        f"environment variable TMPDIR: {given} cannot hold temporary files: {why}",
+        "set it to a folder that you may write to, or unset it",
+    )
 
 
 def _meant(parser: argparse.ArgumentParser, words: Sequence[str], rest: Sequence[str]) -> str:

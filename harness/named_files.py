@@ -12,7 +12,10 @@ import codecs
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from harness.errors import UsageError
 
 MOST = 256 * 2**20
 """Bytes of the largest file that is read as a whole. Settings, values, manifests and reports are far smaller."""
@@ -69,6 +72,50 @@ def there(path: Path) -> bool:
             return False
         raise
     return True
+
+
+def require_own(file: Path, mark: str) -> None:
+    """Raise OSError where writing a file would take the place of another one: a regular file that has something in it,
+    and not what this harness marks its own with. Something that is no regular file is left to the writer.
+    """
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(status.st_mode) and status.st_size and mark.encode() not in content(file):
+        raise Unfit(errno.EEXIST, "it is there already and was not written by this command", str(file))
+
+
+def below(folder: Path, unlisted: Callable[[OSError], None] | None = None) -> list[Path]:
+    """All regular files below a folder, in order, also those that links lead to; links to folders are not followed.
+
+    A folder that cannot be listed is told to `unlisted`; otherwise raises OSError for it, which names it: what is in it
+    is not absent.
+    """
+    found: list[Path] = []
+    try:
+        with os.scandir(folder) as entries:
+            for it in entries:
+                if it.is_dir(follow_symlinks=False):
+                    found += below(Path(it.path), unlisted)
+                elif Path(it.path).is_file():
+                    found.append(Path(it.path))
+    except OSError as refused:
+        if unlisted is None:
+            raise
+        unlisted(refused)
+    return sorted(found)
+
+
+def listed(option: str, folder: Path, walk: Callable[[Path], Iterable[Path]] = below) -> list[Path]:
+    """The files below the folder of an option, as `walk` finds them. Raises UsageError where one cannot be listed."""
+    try:
+        return list(walk(folder))
+    except OSError as refused:
+        raise UsageError(
+            f"{option} {folder}: {refused.filename or folder} cannot be read: {refused.strerror}",
+            "let this user read it, or take it out of the folder",
+        ) from refused
 
 
 def require_file(file: Path, most: int = MOST) -> None:

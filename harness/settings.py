@@ -17,7 +17,7 @@ from harness.errors import CatalogueError, SettingsError
 from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
 from harness.processors import usable
-from harness.toml_source import Location, TomlSource, message, remedy
+from harness.toml_source import TomlSource, message, remedy
 
 PROJECT_ROOT = home.data_root()
 """The folder that has clusters/ and charts/: the checkout, or a folder of the installed package."""
@@ -199,16 +199,10 @@ def load(
 
 def _require_values(source: TomlSource) -> None:
     """Raise SettingsError for a text without anything in it: what is left empty must not mean something else."""
-    for location in _blank(source.data):
-        raise SettingsError(f"{source.where(location)}it is empty", "give a value, or leave the key out")
-
-
-def _blank(value: object, location: Location = ()) -> Iterator[Location]:
-    if isinstance(value, str) and not value.strip():
-        yield location
-    below = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, it in below:
-        yield from _blank(it, (*location, key))
+    try:
+        source.require_values()
+    except CatalogueError as empty:
+        raise SettingsError(empty.message, empty.next_step) from empty
 
 
 def _require_folder(path: Path, where: str) -> None:

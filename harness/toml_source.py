@@ -149,6 +149,11 @@ class TomlSource:
                     f"rename or remove it; the head of {self.file.name} explains the tables",
                 )
 
+    def require_values(self) -> None:
+        """Raise CatalogueError for a text without anything in it, in a file of a user's."""
+        for location in _blank(self.data):
+            raise CatalogueError(f"{self.where(location)}it is empty", "give a value, or leave the key out")
+
     def require_unique(self, table: str, key: str, names: Iterable[str]) -> None:
         """Raise CatalogueError where two `[[table]]` rows have one name; `names` are those of the rows in order."""
         seen: set[str] = set()
@@ -210,6 +215,14 @@ class TomlSource:
         for location, position, is_table in _written(self.text):
             places.setdefault(location, (self.text.count("\n", 0, position) + 1, is_table))
         return places
+
+
+def _blank(value: object, location: Location = ()) -> Iterator[Location]:
+    if isinstance(value, str) and not value.strip():
+        yield location
+    below = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, it in below:
+        yield from _blank(it, (*location, key))
 
 
 def _shown(location: Location, is_table: bool) -> str:

@@ -48,8 +48,9 @@ def in_folder(folder: Path) -> Folder:
     found: list[Stored] = []
     left_out: list[str] = []
     templates: list[Template] = []
+    files = [it for it in named_files.listed("--apps", folder, files_below) if it.suffix in SUFFIXES]
     patches = kustomize.patches(folder)
-    for file in (it for it in files_below(folder) if it.suffix in SUFFIXES):
+    for file in files:
         if file.resolve() in patches:
             left_out.append(f"{file.relative_to(folder).as_posix()} is left out: {kustomize.WHY}")
             continue

@@ -25,7 +25,7 @@ def patches(folder: Path) -> frozenset[Path]:
 
     Kustomizations that cannot be read name none: whoever reads the files says what is wrong.
     """
-    files = (it for name in NAMES for it in folder.rglob(name) if it.is_file())
+    files = (it for it in named_files.below(folder) if it.name in NAMES)
     return frozenset((it.parent / name).resolve() for it in files for name in _named(it))
 
 

@@ -93,7 +93,7 @@ def read(folder: Path) -> UserFolder:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--apps {folder} {what}", "give the folder with the YAML files of your applications")
-    files = sorted(it for it in folder.rglob("*") if it.suffix in SUFFIXES and it.is_file())
+    files = [it for it in named_files.listed("--apps", folder) if it.suffix in SUFFIXES]
     if not files:
         raise UsageError(f"there is no manifest below {folder}", f"files of --apps end in {' or '.join(SUFFIXES)}")
     found: list[UserManifest] = []

@@ -67,10 +67,14 @@ def of_values(values: Mapping[str, Any], origin: str, homes: Homes) -> list[Ment
 
 def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadable]]:
     """The images of all manifests below a folder (or of one file), and what could not be read."""
-    files = sorted(it for it in folder.rglob("*") if it.suffix in SUFFIXES) if folder.is_dir() else [folder]
     read: list[tuple[str, list[Any]]] = []
     problems: list[Unreadable] = []
-    for file in files:
+
+    def unlisted(refused: OSError) -> None:
+        problems.append(Unreadable(where=str(refused.filename or folder), why=f"not looked into: {refused.strerror}"))
+
+    files = named_files.below(folder, unlisted) if folder.is_dir() else [folder]
+    for file in (it for it in files if it.suffix in SUFFIXES or it == folder):
         if not file.is_file():
             continue
         shown = file.relative_to(folder).as_posix() if folder.is_dir() else file.name
@@ -92,8 +96,9 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
 
 def other_kinds(folders: Iterable[Path]) -> Counter[str]:
     """How many files of which other kinds are below folders, by the endings of their names."""
-    files = (it for folder in folders if folder.is_dir() for it in folder.rglob("*") if ".git" not in it.parts)
-    return Counter(it.suffix or it.name for it in files if it.suffix not in SUFFIXES and it.is_file())
+    found = (it for folder in folders if folder.is_dir() for it in named_files.below(folder, lambda refused: None))
+    files = (it for it in found if ".git" not in it.parts)
+    return Counter(it.suffix or it.name for it in files if it.suffix not in SUFFIXES)
 
 
 def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Mention]:

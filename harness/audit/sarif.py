@@ -26,10 +26,12 @@ from harness.redaction.redactor import Redactor
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 _ROOT = "SRCROOT"
+_NAME = "spark-operator-harness audit docs"
 
 
 def write(audit: DocumentAudit, file: Path) -> None:
-    """Write the log. Raises OSError."""
+    """Write the log. Raises OSError, also where a file that is no such log is in its place."""
+    named_files.require_own(file, _NAME)
     file.parent.mkdir(parents=True, exist_ok=True)
     named_files.write(file, text(audit))
 
@@ -41,7 +43,7 @@ def text(audit: DocumentAudit) -> str:
     run = {
         "tool": {
             "driver": {
-                "name": "spark-operator-harness audit docs",
+                "name": _NAME,
                 "semanticVersion": __version__,
                 "rules": [_rule(RULES[name]) for name in broken],
             }

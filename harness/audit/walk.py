@@ -69,6 +69,9 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
             continue
         content = _content(f"{base}/{name}" if is_folder else base, name, walked)
         if content is None:
+            if not is_folder and not walked.refused:
+                # What somebody names is asked for, whatever it is.
+                walked.refused.append(name)
             continue
         walked.files += 1
         for one in rare:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -83,7 +84,8 @@ def _rehearse(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _latest(wanted: Settings) -> Path:
-    return (wanted.reports_dir / "latest").resolve()
+    # Path.resolve refuses a link that leads to itself, which the run replaces.
+    return Path(os.path.realpath(wanted.reports_dir / "latest"))
 
 
 def _planned(parsed: argparse.Namespace, given: run_options.RunOptions, wanted: Settings) -> Plan:

@@ -155,12 +155,17 @@ def _gathered(reports: Path, named: str) -> RunResult:
 
 
 def _trend(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness import named_files
     from harness.errors import HostError, UsageError
     from harness.report import merge, trend, trend_page
     from harness.report.files import write_atomically
 
     reports = run_options.settings_of(parsed).reports_dir
     file = parsed.output or reports / "trend.html"
+    try:
+        named_files.require_own(file, trend_page.MARK)
+    except OSError as error:
+        raise HostError(f"cannot write {file}: {error}", "give another file to --output") from error
 
     def left_out(error: UsageError) -> None:
         log.warning("%s; it is left out", error.message)

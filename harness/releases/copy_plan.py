@@ -55,6 +55,7 @@ def read(file: Path, release: Callable[[str], Release], spark_image: Callable[[s
         raise UsageError(no_file("the plan", file), "docs/publishing.md shows one")
     source = TomlSource.read(file)
     source.require_only("release", "image")
+    source.require_values()
     images: list[tuple[str, str]] = []
     left_out: list[str] = []
     for row in source.rows("release", PlannedRelease):

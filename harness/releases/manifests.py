@@ -79,7 +79,7 @@ def read(folder: Path) -> Documents:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--before {folder} {what}", "give the folder with the manifests")
-    files = [it for it in files_below(folder) if it.suffix in SUFFIXES]
+    files = [it for it in named_files.listed("--before", folder, files_below) if it.suffix in SUFFIXES]
     found = [it for file in files for it in of_file(file, str(file.relative_to(folder)))]
     if not found:
         raise UsageError(f"there is no manifest below {folder}", f"files of --before end in {', '.join(SUFFIXES)}")

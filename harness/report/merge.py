@@ -167,6 +167,8 @@ def write(
     Only this user may read it, or with `share` every user of the machine. Raises HostError when a file cannot
     be copied, and UsageError when the folder is one of the shards or has files.
     """
+    if why := named_files.why_no_folder(folder):
+        raise UsageError(f"the report cannot be written to {folder}: {why}", "give another folder to --output")
     if any(folder.resolve() == it.folder.resolve() for it in shards):
         raise UsageError(f"{folder} is one of the reports to merge", "give another folder to --output")
     if folder.exists() and any(folder.iterdir()):

@@ -22,6 +22,8 @@ def find(reports_dir: Path, named: str = "") -> Path:
     Raises UsageError when there is none.
     """
     if not named:
+        if why := named_files.why_no_folder(reports_dir / LATEST):
+            raise UsageError(f"{reports_dir / LATEST} leads to no report: {why}", _next_step(reports_dir))
         folder = (reports_dir / LATEST).resolve()
         if not (folder / RESULTS).is_file():
             raise UsageError(f"there are no reports in {reports_dir}", _next_step(reports_dir))

@@ -11,6 +11,9 @@ from harness.report.html import environment, part
 from harness.report.trend import Trend
 from harness.wording import counted
 
+MARK = '<table class="trend nights">'
+"""What no other page has."""
+
 
 def render(found: Trend) -> str:
     """The page of a trend over at least one run."""

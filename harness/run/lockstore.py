@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ CHART_FILE = "chart.tgz"
 
 KEPT = 500
 """So many locks stay in the cache, the newest."""
+
+_LOOKED_AT = 500
+"""So many folders below one that has no lock are searched for some."""
 
 _ELSEWHERE = "on another machine, give the evidence folder, its bundle or the lock.json in it"
 
@@ -140,11 +144,22 @@ def _is_bundle(path: Path) -> bool:
 def _in_folder(folder: Path) -> Found:
     if (folder / LOCK_FILE).is_file():
         return _in_file(folder / LOCK_FILE)
-    below = sorted(str(path.parent) for path in folder.rglob(LOCK_FILE) if path.is_file())
+    below = sorted(str(it.parent) for it in _near(folder))
     raise UsageError(
         f"there is no {LOCK_FILE} in {folder}",
         f"give one of {', '.join(below)}" if below else "give the folder of a cell's evidence",
     )
+
+
+def _near(folder: Path) -> Iterator[Path]:
+    """Locks below a folder, as far as one looks for a hint: in a report they are a few steps away, in a home or a mount
+    there may be a million folders before the first.
+    """
+    for number, (path, _, names) in enumerate(os.walk(folder)):
+        if number == _LOOKED_AT:
+            return
+        if LOCK_FILE in names:
+            yield Path(path) / LOCK_FILE
 
 
 def _in_file(file: Path) -> Found:

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Paths that lead nowhere, in a circle, to somebody else's file or to what nobody may look into: told in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import report_samples
+
+from harness import cli, named_files
+from harness.run import lockstore
+
+APP = """\
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: SparkApplication
+metadata: {name: mine}
+spec: {image: docker.io/library/spark:4.0.0}
+"""
+STALE = "image: docker.io/kubeflow/spark-operator:2.1.0\n"
+RUN = ("run", "--collect-only", "--cell")
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+    """The exit status of a command, and what it says of what is wrong."""
+    capsys.readouterr()
+    status = cli.main(list(words))
+    err = capsys.readouterr().err
+    assert "internal error" not in err
+    return status, err
+
+
+def report(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(report_samples.run("spark-pi").model_dump_json())
+    return folder
+
+
+@pytest.fixture
+def unlisted(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of folders that nobody can list: root, as which tests run in containers, may look into every other."""
+    scandir, listdir = os.scandir, os.listdir
+
+    def refused(path: str | Path) -> None:
+        if Path(path).name == "theirs":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def scanned(path: str | Path = ".") -> Any:
+        refused(path)
+        return scandir(path)
+
+    def listed(path: str | Path = ".") -> list[str]:
+        refused(path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "scandir", scanned)
+    monkeypatch.setattr(os, "listdir", listed)
+    return "theirs"
+
+
+def test_a_trend_takes_the_place_of_a_trend_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = report(tmp_path / "reports" / "one")
+    before = (one / "results.json").read_text()
+    notes, page = tmp_path / "notes.md", tmp_path / "trend.html"
+    notes.write_text("mine\n")
+    trend = ("report", "trend", str(tmp_path / "reports"), "--output")
+    for file in (one / "results.json", notes):
+        status, err = told(capsys, *trend, str(file))
+        assert (status, f"cannot write {file}: it is there already" in err) == (3, True), err
+    assert (one / "results.json").read_text() == before
+    assert notes.read_text() == "mine\n"
+    page.touch()
+    for _ in range(2):
+        assert cli.main([*trend, str(page)]) == 0
+        assert page.stat().st_size > 1000
+
+
+def test_findings_take_the_place_of_findings_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document, log = tmp_path / "a.yaml", tmp_path / "a.sarif"
+    document.write_text(STALE)
+    status, err = told(capsys, "audit", "docs", str(document), "--sarif", str(document))
+    assert (status, f"{document} cannot be written: it is there already" in err) == (2, True), err
+    assert document.read_text() == STALE
+    for _ in range(2):
+        assert cli.main(["audit", "docs", str(document), "--sarif", str(log)]) == 1
+
+
+def test_a_latest_report_that_leads_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = report(tmp_path / "one")
+    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path))
+    (tmp_path / "latest").symlink_to("latest")
+    for action in ("open", "serve", "ship"):
+        status, err = told(capsys, "report", action)
+        assert (status, str(tmp_path / "latest") in err, "the latest are: one" in err) == (2, True, True), err
+    status, err = told(capsys, "report", "merge", str(one), "--output", str(tmp_path / "latest"))
+    assert (status, str(tmp_path / "latest") in err, "--output" in err) == (2, True, True), err
+
+
+def test_any_other_path_that_leads_to_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    status, err = told(capsys, "rehearse", "--site", str(tmp_path / "loop"), "--to", "2.5.2", "--plan")
+    assert status == 2
+    assert str(tmp_path / "loop") in err
+
+
+@pytest.mark.parametrize("option", ["--apps", "--before"])
+def test_a_folder_that_cannot_be_listed_is_not_an_empty_one(
+    option: str, tmp_path: Path, unlisted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / unlisted).mkdir()
+    (tmp_path / "a.yaml").write_text(APP)
+    scenario = "user-apps" if option == "--apps" else "spark-pi"
+    status, err = told(capsys, *RUN, f"kind-1.34/install-2.5.2/{scenario}", option, str(tmp_path))
+    assert (status, f"{option} {tmp_path}: {tmp_path / unlisted} cannot be read: Permission denied" in err) == (2, True)
+    assert "no manifest" not in err
+
+
+def test_advice_and_audits_tell_a_folder_that_cannot_be_listed(
+    tmp_path: Path, unlisted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / unlisted).mkdir()
+    (tmp_path / "a.yaml").write_text(APP)
+    status, err = told(capsys, "advise", "--from", "2.2.1", "--to", "2.5.2", "--apps", str(tmp_path))
+    assert (status, f"{tmp_path / unlisted} cannot be read" in err) == (2, True), err
+    refused: list[OSError] = []
+    assert named_files.below(tmp_path, refused.append) == [tmp_path / "a.yaml"]
+    assert [it.filename for it in refused] == [str(tmp_path / unlisted)]
+
+
+def test_what_is_below_a_folder_has_files_that_links_lead_to(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "file").touch()
+    (tmp_path / "a").symlink_to("b/file")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "c").symlink_to("b")
+    (tmp_path / "gone").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    assert named_files.below(tmp_path) == [tmp_path / "a", tmp_path / "b" / "file"]
+
+
+def test_a_folder_without_a_lock_is_not_searched_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b", "c/d"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "c" / "d" / "lock.json").write_text("{}")
+    status, err = told(capsys, "run", "--collect-only", "--lock", str(tmp_path))
+    assert (status, f"there is no lock.json in {tmp_path}" in err, f"give one of {tmp_path}/c/d" in err) == (2, 1, 1)
+    monkeypatch.setattr(lockstore, "_LOOKED_AT", 2)
+    status, err = told(capsys, "run", "--collect-only", "--lock", str(tmp_path))
+    assert (status, "give the folder of a cell's evidence" in err) == (2, True), err
+
+
+@pytest.mark.parametrize(("what", "why"), [("missing", "does not exist"), ("file", "it is a file"), ("loop", "a link")])
+def test_a_folder_for_temporary_files_that_is_none(
+    what: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / what))
+    status, err = told(capsys, "matrix")
+    assert (status, f"TMPDIR: {tmp_path / what} cannot" in err, why in err) == (3, True, True), err
+    assert cli.main(["completion", "bash"]) == 0
+
+
+def test_a_folder_for_temporary_files_that_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path and access(path, mode))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    status, err = told(capsys, "matrix")
+    assert (status, f"{tmp_path} cannot hold temporary files: this user may not write there" in err) == (3, True), err
+
+
+@pytest.mark.parametrize("content", [b"PK\0\1", b"x" * 4_000_001])
+def test_a_named_file_that_was_not_read_is_not_clean(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    assert cli.main(["audit", "docs", str(tmp_path / "a.png")]) == 3
+    assert cli.main(["audit", "docs", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ('[[release]]\nversion = "2.5.2"\nto = ""\n', "line 3: key to: it is empty"),
+        ('[[image]]\nsrc = " "\ndst = "a.example/b:1"\n', "line 2: key src: it is empty"),
+    ],
+)
+def test_a_plan_with_nothing_for_a_value(
+    plan: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plan.toml").write_text(plan)
+    status, err = told(capsys, "registry", "copy", "--plan", str(tmp_path / "plan.toml"))
+    assert (status, f"{tmp_path / 'plan.toml'}, {said}" in err) == (2, True), err
