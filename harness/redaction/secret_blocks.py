@@ -22,8 +22,8 @@ _LEAD = re.compile(
 _LEADS = frozenset("0123456789[IWEFJMASOND")
 # What `docker compose logs`, kubetail, stern and `gh run view --log` put before it: where the line comes from.
 _SOURCE = re.compile(
-    r"\[[\w./ -]{1,120}\] |(?P<name>[\w.-]+) +\| "
-    r"|[a-z0-9][a-z0-9.]*-[a-z0-9.-]+ [a-z0-9][a-z0-9-]* |[^\s][^\t\n]{0,80}\t[^\t\n]{1,80}\t(?=\d{4}-\d\d-\d\dT)"
+    r"\[[\w./ -]{1,120}+\] |(?P<name>[\w.-]++) ++\| "
+    r"|[a-z0-9][a-z0-9.]*+-[a-z0-9.-]++ [a-z0-9][a-z0-9-]*+ |[^\s][^\t\n]{0,80}+\t[^\t\n]{1,80}+\t(?=\d{4}-\d\d-\d\dT)"
 )
 
 

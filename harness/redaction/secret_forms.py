@@ -30,6 +30,8 @@ class _Form:
     hints: tuple[re.Pattern[str], ...]
     form: re.Pattern[str]
     beside: tuple[str, ...] = ()
+    in_line: bool = True
+    """Whether only lines with a hint are looked at: not if it may go on in the next line, or if most lines have one."""
 
     def may_be_in(self, text: str) -> bool:
         """Whether it is worth a look."""
@@ -37,9 +39,30 @@ class _Form:
             not self.beside or any(word in text for word in self.beside)
         )
 
+    def masked(self, text: str) -> str:
+        """The text without it."""
+        if not self.in_line:
+            return self.form.sub(_keep_first, text)
+        for hint in self.hints:
+            text = _in_lines(hint, text, lambda line: self.form.sub(_keep_first, line))
+        return text
 
-def _form(hints: Sequence[str], form: str, *beside: str) -> _Form:
-    return _Form(tuple(map(re.compile, hints)), re.compile(form, re.MULTILINE), beside)
+
+def _form(hints: Sequence[str], form: str, *beside: str, in_line: bool = True) -> _Form:
+    return _Form(tuple(map(re.compile, hints)), re.compile(form, re.MULTILINE), beside, in_line)
+
+
+def _in_lines(hint: re.Pattern[str], text: str, changed: Callable[[str], str]) -> str:
+    """The text with its lines changed that have a hint, which are few; nothing else of it is looked at twice."""
+    parts: list[str] = []
+    at = 0
+    while found := hint.search(text, at):
+        start = text.rfind("\n", at, found.start()) + 1 or at
+        end = text.find("\n", found.end())
+        end = end if end >= 0 else len(text)
+        parts += [text[at:start], changed(text[start:end])]
+        at = end
+    return "".join([*parts, text[at:]]) if parts else text
 
 
 _FORMS = (
@@ -84,7 +107,7 @@ _FORMS = (
         r"(?=[A-Za-z_-]*\d)[\w.-]{12,}",
     ),
     # The key of a keytab, as `klist -K` prints it
-    _form([r"\)\s+\(0x"], r"(\([a-z][a-z0-9-]+\)\s{1,9}\(0x)[0-9a-f]{16,}(?=\))"),
+    _form([r"\)\s+\(0x"], r"(\([a-z][a-z0-9-]+\)\s{1,9}\(0x)[0-9a-f]{16,}(?=\))", in_line=False),
     # A refresh token of Google
     _form(["1//0"], r"(?<![\w/])(1//0)[\w-]{30,}"),
     _form(["AKC"], r"(?<![\w+/])(AKC)[A-Za-z0-9]{10,}"),
@@ -117,31 +140,33 @@ _FORMS = (
         r"(?<![\w.-])[a-z0-9]{6}\.(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{16}(?![\w.-])",
         *("token", "kubeadm"),
     ),
-    _form(["Private-Lines"], r"(Private-Lines: \d+\s+)(?:[A-Za-z0-9+/=]{4,}\s*)+"),
+    _form(["Private-Lines"], r"(Private-Lines: \d+\s+)(?:[A-Za-z0-9+/=]{4,}\s*)+", in_line=False),
     _form(["x-oauth-basic@", ":@"], r"""(://)[^\s/:@"']{8,}(?=:(?:x-oauth-basic)?@)"""),
     # user:password@ in an address; a port or a digest is none
     _form(
         ["://"],
         r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}(?:/|[;?][\w.-]+=|,[\w.-]+:\d))(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$/-])""",
+        in_line=False,
     ),
     # The same after pathlib has taken it for a path
     _form(
         [r"(?:https?|oci):/[^/]"],
         r"""(\b(?:https?|oci):/[^\s/:@"'<>\\]*:)(?!\d{1,5}/)[^\s"'<>@/]{1,512}(?=@[\w\[])""",
     ),
-    _form(["://"], r"(://)(?=[^/@:\s]*\d)[\w.~%+-]{16,}(?=@[\w\[])"),
+    _form(["://"], r"(://)(?=[^/@:\s]*\d)[\w.~%+-]{16,}(?=@[\w\[])", in_line=False),
     _form(
         [r"""(?:roxy|uri|dsn)["'=: ]+[\w.-]+:[^\s/@]+@"""],
         r"""((?i:proxy|uri|dsn)["']?(?:\s*[=:]\s*|\s+)["']?[\w.-]+:)(?!//)[^\s/@"']+(?=@)""",
+        in_line=False,
     ),
     # A host that was not found, since a login went before it
     _form([r"lookup [\w.-]+:[^\s@]+@"], r"""(\blookup [\w.-]+:)[^\s@"'/]+(?=@(?!sha256))"""),
     _form([r"@(?:tcp|unix)\("], r"((?<![\w.-])[\w.-]+:)[^\s@/\"']+(?=@(?:tcp|unix)\()"),
     _form(["jdbc:oracle"], r"(jdbc:oracle:\w+:[^\s/@]+/)(?:\\*\"[^\"\n]+\"|[^\s@]+)(?=@)"),
     # sbt: realm, host, user and password
-    _form([r'Credentials\("'], r"""(Credentials\((?:\s*"[^"\n]*"\s*,){3}\s*")[^"\n]+(?=")"""),
+    _form([r'Credentials\("'], r"""(Credentials\((?:\s*"[^"\n]*"\s*,){3}\s*")[^"\n]+(?=")""", in_line=False),
     # The master password of Maven's settings-security.xml
-    _form(["<master>"], r"(<master>)[^<]+(?=</master>)"),
+    _form(["<master>"], r"(<master>)[^<]+(?=</master>)", in_line=False),
     # .pgpass: host, port, database and user
     _form(
         [r":(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s:]"],
@@ -157,11 +182,13 @@ _FORMS = (
     _form(
         ["user_"],
         r"""^(\s*user_(?!(?:agent|count|id|name|type)\b)\w+\s*=\s*["'])[^"'\n]+(?=["'];?\s*$)""",
+        in_line=False,
     ),
     _form(
         ["user_"],
         r"""((?<=["'] )user_(?!(?:agent|count|id|name|type)\b)\w{1,80}\s?=\s?["'])[^"'\n]+(?=["'];?(?:\s|$))""",
         "LoginModule",
+        in_line=False,
     ),
 )
 _ANY_HINT = re.compile("|".join(hint.pattern for form in _FORMS for hint in form.hints))
@@ -235,7 +262,7 @@ def redact(text: str) -> str:
         once = each_line_once(text)
         for it in _FORMS:
             if it.may_be_in(once):
-                text = it.form.sub(_keep_first, text)
+                text = it.masked(text)
     return secret_xml.redact(text)
 
 
@@ -254,7 +281,7 @@ def unescaped(text: str, inner: Redact) -> str:
         made = inner(plain)
         return found[0] if made == plain else html.escape(made)
 
-    return _ENTITIES.sub(run, text) if "&" in text and _ENTITY.search(text) else text
+    return _in_lines(_ENTITY, text, lambda line: _ENTITIES.sub(run, line)) if "&" in text else text
 
 
 def decoded(text: str, inner: Redact) -> str:
@@ -270,8 +297,8 @@ def decoded(text: str, inner: Redact) -> str:
 
     if "\n" in text and _LONG_LINE.search("\n" + text):
         text = _WRAPPED.sub(lambda found: MASK if hides(found[0]) else found[0], text)
-    if "%" in text and _ESCAPED.search(text):
-        text = _PERCENT.sub(percent_run, text)
+    if "%" in text:
+        text = _in_lines(_ESCAPED, text, lambda line: _PERCENT.sub(percent_run, line))
     found = set(_RUN.findall(each_line_once(text)))
     runs = {run for run in found if not run.islower() and _UPPER.search(run)}
     hidden = {run for run in runs if hides(run)}

@@ -60,9 +60,14 @@ _MAX_QUOTED_LINES = 60
 def redact(text: str) -> str:
     """The text without the secrets that a name gives away."""
     lines = text.splitlines(keepends=True)
+    numbers = worth_a_look(lines)
+    if not numbers:
+        return text
     times = leads(lines)
     lines = [line[len(time) :] for time, line in zip(times, lines, strict=True)]
-    for number in worth_a_look(lines):
+    # Nothing is worth a look in what is left of a line that was not worth one as a whole.
+    telling = worth_a_look([lines[number] for number in numbers])
+    for number in (numbers[at] for at in telling):
         if not _MASKED.match(lines[number]):
             secret_below.redact(lines, number)
             _Line(lines, number).redact()
