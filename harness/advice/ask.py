@@ -128,13 +128,25 @@ def _origin(question: Question, manifest: Manifest | None, known: Catalogue) -> 
     if question.site:
         return site.origin(question.site, known)
     written = manifest.version.removeprefix("v") if manifest else ""
-    if VERSION.fullmatch(written):
+    if VERSION.fullmatch(written) and written != question.target.partition("@")[0]:
         return written
-    says = f", and no file given says its version{f' ({written} is none)' if written else ''}" if manifest else ""
+    if VERSION.fullmatch(written):
+        raise UsageError(
+            f"the file deploys {written} already, which is what --to names",
+            "give --from with the release that is still installed: `helm list --all-namespaces` shows it",
+        )
     raise UsageError(
-        f"harness advise needs the release that is installed{says}",
-        "give --from, or --site or --context, which say it",
+        f"harness advise needs the release that is installed{_said(written) if manifest else ''}",
+        "give --from (`helm list --all-namespaces` shows the version), or --site or --context, which find it",
     )
+
+
+def _said(written: str) -> str:
+    """Why the version that a file has does not say which release is installed."""
+    if not written:
+        return ", and no file given says its version"
+    why = "does not say which one" if is_known(written) else "is filled in elsewhere"
+    return f": the version in the file, {written}, {why}"
 
 
 def _of_tool(

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,23 @@ from harness import named_files
 from harness.advice.value_files import ValueFiles
 from harness.audit import ansible, deployed
 from harness.audit.expressions import is_known
+from harness.audit.release_blocks import helmfile_releases, terraform_releases
 from harness.errors import UsageError
 from harness.matrix.crd_modes import Tool
+from harness.releases import helm_output
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import Loader, at, with_text_keys
 from harness.sites import installed
 from harness.sites.model import Installer
 from harness.untrusted import check_yaml
 
-_FILE = re.compile(r"\S+\.(?:ya?ml|json|gotmpl)")
+_FILE = re.compile(r"(?:\{\{[^{}\n]*\}\}|\S)+\.(?:ya?ml|json|gotmpl|tpl|j2)")
 PRESERVED = "spec.upgrade.preserveValues"
 """The field of a HelmRelease by which Flux upgrades with the values of the release before, too."""
+_REFERENCES = (
+    *(("secretRef", "Secret"), ("configMapRef", "ConfigMap")),
+    *(("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")),
+)
 _HOMES = ("targetNamespace", "defaultNamespace", "namespace")
 """Fields of k3s, Fleet and Kustomize with the namespace of a release, the nearest first."""
 _VENDORED = ("./", "../", "/", "${path.")
@@ -37,7 +44,10 @@ _CHANGES = (
 """Fields by which Flux, Kustomize and helmfile change what a chart has rendered."""
 _TEXTS = ("values", "valuesContent", "valuesTemplate")
 """Fields that have values as a text."""
-_OWN_FIELDS = ("valueFiles", "valuesFrom", "values", "valuesFiles", "valuesFile", "additionalValuesFiles")
+_OWN_FIELDS = (
+    *("valueFiles", "valuesFrom", "values", "valuesFiles", "valuesFile", "additionalValuesFiles", "secrets", "set"),
+    "fileParameters",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +89,14 @@ def read(file: Path) -> Manifest | None:
         return None
     try:
         text = named_files.text(file)
+        helm_output.refuse(file, text)
         documents = [with_text_keys(it) for it in yaml.load_all(check_yaml(text), Loader=Loader)]
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         # Whoever reads it as values says what is wrong.
         return None
+    helm_output.refuse(file, text, documents)
     objects = list(deployed.objects_of(documents))
+    _require_own(file, objects)
     data, files = deployed.config_of(objects), ValueFiles(file)
     found = [(it, one) for it in objects for one in deployed.charts_in(it, file.name, data, files) if one.is_operators]
     if len(found) > 1:
@@ -96,7 +109,7 @@ def read(file: Path) -> Manifest | None:
     for it, one in found:
         address = one.address or (one.chart if "://" in one.chart else "")
         vendored = one.chart if one.chart.startswith(_VENDORED) else ""
-        made = _manifest(it, one.values, known)
+        made = _manifest(it, one, known)
         # A state is no file in which a version is written.
         place = "" if made.tool == "terraform" and "resource" not in it else str(file)
         return replace(made, file=place, address=address, vendored=vendored, version=one.version)
@@ -109,7 +122,26 @@ def _called(it: Mapping[str, Any]) -> str:
     return f"{it.get('kind')} {name}" if name else ""
 
 
-def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collection[str]) -> Manifest:
+def _require_own(file: Path, objects: Sequence[Mapping[str, Any]]) -> None:
+    """Raise UsageError for a file that has no values of its own, and names where they are."""
+    for it in objects:
+        parts = it.get("dependencies")
+        if file.name == "Chart.yaml" and "kind" not in it and isinstance(parts, list):
+            raise UsageError(
+                f"{file} says which charts are its dependencies, and has no values",
+                f"give its folder as the chart, --chart {shlex.quote(str(file.parent))}, and its values with --values",
+            )
+        inner = it.get("helmfiles")
+        if isinstance(inner, list) and inner and not any(one.get("releases") for one in objects):
+            paths = [str(one.get("path") if isinstance(one, Mapping) else one) for one in inner]
+            raise UsageError(
+                f"{file} has no release of its own, and names other helmfiles: {', '.join(paths)}",
+                "give the one with the operator's release",
+            )
+
+
+def _manifest(it: Mapping[str, Any], one_chart: deployed.Deployment, known: Collection[str]) -> Manifest:
+    values, beside = one_chart.values, one_chart.beside
     spec, name = it.get("spec"), str(at(it, "metadata.name") or "")
     home, elsewhere = str(at(it, "metadata.namespace") or ""), tuple(dict.fromkeys(_elsewhere(it, known)))
     installer = installed.of_object(it)
@@ -146,7 +178,7 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
             else "",
         )
     if isinstance(it.get("releases"), list) and "kind" not in it:
-        one = next(one for one in it["releases"] if str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME))
+        one = next(one for one in helmfile_releases(it) if str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME))
         release, home = str(one.get("name") or ""), str(one.get("namespace") or "")
         elsewhere = tuple(dict.fromkeys(_elsewhere(one, known)))
         changes = tuple(_changing(one, f"releases[{release}]."))
@@ -164,7 +196,7 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
             keeps=keeps,
             context=str(one.get("kubeContext") or at(it, "helmDefaults.kubeContext") or ""),
         )
-    if releases := deployed.terraform_releases(it):
+    if releases := terraform_releases(it):
         return _of_terraform(releases, values, elsewhere)
     if tasks := [one for one in ansible.releases(it) if str(one["chart"]).rstrip("/").endswith(CHART_NAME)]:
         (task,) = tasks
@@ -176,8 +208,11 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
             keeps="reuse_values" if task["keeps"] else "",
             context=str(task["kubeContext"] or ""),
         )
-    release = next(_found(it, "releaseName"), name)
-    home = next((found for key in _HOMES for found in _found(it, key)), "")
+    # A name beside a chart that is called by a text is that of the release, as with Pulumi.
+    beside_it = str(beside.get("name") or "") if isinstance(beside.get("chart"), str) else ""
+    release = next(_found(it, "releaseName"), name) or beside_it
+    nearest = (str(beside[key]) for key in _HOMES if isinstance(beside.get(key), str))
+    home = next(nearest, "") or next((found for key in _HOMES for found in _found(it, key)), "")
     charts = it.get("helmCharts")
     return Manifest(
         values=values,
@@ -185,7 +220,8 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
         home=home,
         elsewhere=elsewhere,
         changes=tuple(_changing(it)),
-        renders_crds=any(
+        renders_crds="targetRevision" in beside
+        or any(
             isinstance(one, Mapping) and one.get("name") == CHART_NAME and one.get("includeCRDs") is True
             for one in (charts if isinstance(charts, list) else ())
         ),
@@ -230,11 +266,13 @@ def _found(value: Any, key: str) -> Iterator[str]:
         yield from _found(it, key)
 
 
-def _references(it: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The kind and the name of an object with values, as Flux and as kapp-controller write it."""
+def _references(it: Any) -> Iterator[tuple[str, str]]:
+    """The kind and the name of an object with values, as Flux, kapp-controller, Fleet and Crossplane write it."""
+    if not isinstance(it, Mapping):
+        return
     if it.get("name"):
         yield str(it.get("kind")), str(it["name"])
-    for key, kind in (("secretRef", "Secret"), ("configMapRef", "ConfigMap")):
+    for key, kind in _REFERENCES:
         if isinstance(at(it, f"{key}.name"), str):
             yield kind, at(it, f"{key}.name")
 
@@ -253,8 +291,11 @@ def _elsewhere(value: Any, known: Collection[str]) -> Iterator[str]:
             for it in named if isinstance(named, list) else [named]:
                 if isinstance(it, str) and _FILE.fullmatch(it):
                     yield from () if it in known else [it]
-                elif key == "valuesFrom" and isinstance(it, Mapping):
-                    yield from (f"{kind} {name}" for kind, name in _references(it) if name not in known)
+                elif isinstance(it, Mapping):
+                    named_so = _references(it) if key == "valuesFrom" else _references(at(it, "valueFrom"))
+                    yield from (f"{kind} {name}" for kind, name in named_so if name not in known)
+                    if key in ("fileParameters", "set"):
+                        yield from (it[at_key] for at_key in ("path", "file") if isinstance(it.get(at_key), str))
         value = list(value.values())
     for it in value if isinstance(value, list) else ():
         yield from _elsewhere(it, known)

@@ -4,14 +4,16 @@ others by the keys that they have in common."""
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
 from harness.audit import ansible
+from harness.audit.release_blocks import blocks, helmfile_releases, listed, mapping, mappings, names, terraform_releases
 from harness.releases import set_values
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import Loader, at, merge
@@ -19,6 +21,7 @@ from harness.untrusted import check_yaml
 
 REPOSITORIES = ("HelmRepository", "OCIRepository", "GitRepository")
 """Kinds of Flux that say where charts are."""
+_K3S_CONFIG = "HelmChartConfig"
 _AT_GIT = re.compile(rf"\S+[:/]kubeflow/spark-operator(?:\.git)? charts/{CHART_NAME}-chart")
 """Upstream's repository, and where it has the chart."""
 
@@ -30,13 +33,17 @@ _ADDRESSES = ("repository", "repoURL", "repositoryURL", "repo", "url")
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A chart with its values. `chart` is its name or address, `address` that of its repository; each may be empty."""
+    """A chart with its values. `chart` is its name or address, `address` that of its repository; each may be empty.
+
+    `beside` is what names the chart, where its keys are not those of one tool.
+    """
 
     where: str
     chart: str
     version: str
     address: str
     values: Mapping[str, Any]
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_operators(self) -> bool:
@@ -45,16 +52,29 @@ class Deployment:
 
 
 def config_of(objects: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
-    """The data of ConfigMaps and Secrets by their names, and what repositories of Flux are by their kinds and names."""
+    """The data of ConfigMaps and Secrets by their names; repositories of Flux and what goes over a chart of k3s by
+    their kinds and names.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for it in objects:
         if not isinstance(it, Mapping):
             continue
         if it.get("kind") in ("ConfigMap", "Secret"):
-            found[str(at(it, "metadata.name"))] = {**_mapping(it.get("data")), **_mapping(it.get("stringData"))}
-        elif it.get("kind") in REPOSITORIES and isinstance(it.get("spec"), Mapping):
+            data = mapping(it.get("data"))
+            if it["kind"] == "Secret":
+                data = {key: _plain(value) for key, value in data.items()}
+            found[str(at(it, "metadata.name"))] = {**data, **mapping(it.get("stringData"))}
+        elif it.get("kind") in (*REPOSITORIES, _K3S_CONFIG) and isinstance(it.get("spec"), Mapping):
             found[f"{it['kind']}/{at(it, 'metadata.name')}"] = it["spec"]
     return found
+
+
+def _plain(value: object) -> object:
+    """What a Secret's data says; as it is where it is no text in base64, as before a template is filled in."""
+    try:
+        return base64.b64decode(str(value), validate=True).decode()
+    except ValueError:
+        return value
 
 
 def is_upstreams_git(address: str, path: str) -> bool:
@@ -84,8 +104,9 @@ def charts_in(
         yield from _kapp(it["spec"], where, config)
     elif kind == "HelmChartInflationGenerator":
         yield from _kustomize([it], where, read)
-    elif kind in ("HelmChart", "HelmChartConfig"):
-        yield from _k3s(it.get("spec"), where)
+    elif kind in ("HelmChart", _K3S_CONFIG):
+        over = config.get(f"{_K3S_CONFIG}/{at(it, 'metadata.name')}", {}) if kind == "HelmChart" else {}
+        yield from _k3s(it.get("spec"), over, where)
     elif isinstance(it.get("releases"), list) and not kind:
         yield from _helmfile(it, where, read)
     elif releases := terraform_releases(it):
@@ -93,7 +114,8 @@ def charts_in(
     elif tasks := list(ansible.releases(it)):
         yield from _ansible(tasks, where, read)
     else:
-        yield from _others({key: below for key, below in it.items() if key != "helmCharts"}, where)
+        whole = {key: below for key, below in it.items() if key != "helmCharts"}
+        yield from (replace(one, values=_filled(one, config, read)) for one in _others(whole, where))
     if isinstance(it.get("helmCharts"), list):
         yield from _kustomize(it["helmCharts"], where, read)
 
@@ -120,7 +142,7 @@ def template_patch(spec: Any) -> Mapping[str, Any] | None:
 def _patched(spec: Any) -> Any:
     """An ApplicationSet's template with its patch, which replaces lists as a whole (argo-cd, Template Patch)."""
     patch = template_patch(spec)
-    return {**spec, "template": merge(_mapping(spec.get("template")), patch)} if patch else spec
+    return {**spec, "template": merge(mapping(spec.get("template")), patch)} if patch else spec
 
 
 def _argo_cd(spec: Any, where: str, read: ReadFile) -> Iterator[Deployment]:
@@ -132,17 +154,21 @@ def _argo_cd(spec: Any, where: str, read: ReadFile) -> Iterator[Deployment]:
         return
     helm = spec.get("helm")
     at_git = is_upstreams_git(str(spec.get("repoURL") or ""), str(spec.get("path") or ""))
-    if isinstance(helm, Mapping) or at_git or (spec.get("chart") and spec.get("repoURL")):
+    has_chart = spec.get("chart") or _unnamed(str(spec.get("repoURL") or ""), str(spec.get("path") or ""))
+    if isinstance(helm, Mapping) or at_git or (has_chart and spec.get("repoURL")):
         helm = helm if isinstance(helm, Mapping) else {}
         values = merge(
-            *map(_of(read, CHART_NAME if at_git else spec.get("chart")), _names(helm.get("valueFiles"))),
+            *map(_of(read, CHART_NAME if at_git else has_chart), names(helm.get("valueFiles"))),
             values_of(helm.get("values")),
-            _mapping(helm.get("valuesObject")),
+            mapping(helm.get("valuesObject")),
             set_values.of(helm.get("parameters")),
         )
-        chart, version = str(spec.get("chart") or ""), str(spec.get("targetRevision") or "")
-        address = str(spec.get("repoURL") or "")
-        if at_git and not chart:
+        version, address = str(spec.get("targetRevision") or ""), str(spec.get("repoURL") or "")
+        chart = str(spec.get("chart") or "")
+        if not chart and _unnamed(address, str(spec.get("path") or "")):
+            # A folder in Git is no repository of charts.
+            chart, address = CHART_NAME, address if address.startswith("oci://") else ""
+        if at_git and not spec.get("chart"):
             chart, version, address = CHART_NAME, version.removeprefix("v"), ""
         yield Deployment(where=where, chart=chart, version=version, address=address, values=values)
         return
@@ -150,12 +176,18 @@ def _argo_cd(spec: Any, where: str, read: ReadFile) -> Iterator[Deployment]:
         yield from _argo_cd(below, where, read)
 
 
+def _unnamed(address: str, path: str) -> str:
+    """The operator's chart where a source of Argo CD has no `chart`: an address of OCI, or a folder called like it."""
+    last = address if address.startswith("oci://") else path
+    return CHART_NAME if last.rstrip("/").rpartition("/")[2] in (CHART_NAME, f"{CHART_NAME}-chart") else ""
+
+
 def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Deployment]:
     """Values of references in their order, then those of the release (fluxcd.io, HelmRelease, values overrides)."""
     if not isinstance(spec, Mapping):
         return
-    chart = _mapping(at(spec, "chart.spec"))
-    source = _mapping(chart.get("sourceRef") or spec.get("chartRef"))
+    chart = mapping(at(spec, "chart.spec"))
+    source = mapping(chart.get("sourceRef") or spec.get("chartRef"))
     repository = config.get(f"{source.get('kind')}/{source.get('name')}", {})
     address = str(repository.get("url") or "")
     name = str(chart.get("chart") or "")
@@ -166,40 +198,43 @@ def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Ite
         name = address or str(source.get("name") or "")
         version = str(at(repository, "ref.tag") or at(repository, "ref.semver") or "")
     values: dict[str, Any] = {}
-    for reference in _mappings(spec.get("valuesFrom")):
+    for reference in mappings(spec.get("valuesFrom")):
         data = config.get(str(reference.get("name")), {})
         text = data.get(str(reference.get("valuesKey") or "values.yaml"))
         path = reference.get("targetPath")
         values = merge(values, set_values.of([{"name": path, "value": text}]) if path and text else values_of(text))
-    values = merge(values, _mapping(spec.get("values")))
+    values = merge(values, mapping(spec.get("values")))
     yield Deployment(where=where, chart=name, version=version, address=address, values=values)
 
 
-def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
+def _k3s(spec: Any, over: Mapping[str, Any], where: str) -> Iterator[Deployment]:
+    """A HelmChart with its HelmChartConfig over it (docs.k3s.io, Customizing packaged components)."""
     if isinstance(spec, Mapping):
-        values = merge(values_of(spec.get("valuesContent")), set_values.of(spec.get("set")))
+        texts = (values_of(each.get("valuesContent")) for each in (spec, over))
+        values = merge(*texts, *(set_values.of(each.get("set")) for each in (spec, over)))
         chart, version = str(spec.get("chart") or ""), str(spec.get("version") or "")
         yield Deployment(where=where, chart=chart, version=version, address=str(spec.get("repo") or ""), values=values)
 
 
 def _kapp(spec: Mapping[str, Any], where: str, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Deployment]:
     """A chart of kapp-controller with every key of its Secrets and ConfigMaps (carvel.dev, App CR spec)."""
-    steps = (_mapping(it.get("helmTemplate")) for it in _mappings(spec.get("template")))
-    references = (ref for it in steps for one in _mappings(it.get("valuesFrom")) for ref in one.values())
-    names = [str(it.get("name")) for it in references if isinstance(it, Mapping)]
-    values = merge(*(values_of(text) for name in names for text in config.get(name, {}).values()))
+    steps = (mapping(it.get("helmTemplate")) for it in mappings(spec.get("template")))
+    references = (ref for it in steps for one in mappings(it.get("valuesFrom")) for ref in one.values())
+    called = [str(it.get("name")) for it in references if isinstance(it, Mapping)]
+    values = merge(*(values_of(text) for name in called for text in config.get(name, {}).values()))
     for it in _others(spec["fetch"], where):
         yield replace(it, values=merge(it.values, values))
 
 
 def _helmfile(it: Mapping[str, Any], where: str, read: ReadFile) -> Iterator[Deployment]:
-    urls = {str(one.get("name")): str(one.get("url") or "") for one in _mappings(it.get("repositories"))}
-    for release in _mappings(it["releases"]):
+    urls = {str(one.get("name")): str(one.get("url") or "") for one in mappings(it.get("repositories"))}
+    for release in helmfile_releases(it):
         inline = release.get("values")
         each = inline if isinstance(inline, list) else [inline]
         values = merge(
-            *(_of(read, release.get("chart"))(one) if isinstance(one, str) else _mapping(one) for one in each),
-            set_values.of(release.get("set")),
+            *(_of(read, release.get("chart"))(one) if isinstance(one, str) else mapping(one) for one in each),
+            set_values.of(_with_lists(release.get("set"))),
+            set_values.of([{**one, "forceString": True} for one in mappings(release.get("setString"))]),
         )
         chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
         shown = f"{where} releases[{release.get('name', '')}]"
@@ -207,30 +242,9 @@ def _helmfile(it: Mapping[str, Any], where: str, read: ReadFile) -> Iterator[Dep
         yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
 
 
-def terraform_releases(it: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The `helm_release` of Terraform by their addresses: of its JSON syntax, whose blocks may be lists, and of what
-    `terraform show -json` prints of a state or a plan. HCL is no data.
-    """
-    found: dict[str, Mapping[str, Any]] = {}
-    for block in _blocks(it.get("resource")):
-        for releases in _blocks(block.get("helm_release")):
-            found |= {f"helm_release.{name}": one for name, each in releases.items() for one in _blocks(each)}
-    for shown in ("values", "planned_values"):
-        found |= dict(_of_module(at(it, f"{shown}.root_module")))
-    return found
-
-
-def _blocks(written: Any) -> list[Mapping[str, Any]]:
-    return _mappings(written if isinstance(written, list) else [written])
-
-
-def _of_module(module: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(module, Mapping):
-        for it in _mappings(module.get("resources")):
-            if it.get("type") == "helm_release" and isinstance(it.get("values"), Mapping):
-                yield str(it.get("address") or ""), it["values"]
-        for below in _list(module.get("child_modules")):
-            yield from _of_module(below)
+def _with_lists(given: Any) -> Any:
+    """Settings of a helmfile, some of which have several `values` for one name."""
+    return [{"value": it.get("values"), **it} for it in given if isinstance(it, Mapping)] if listed(given) else given
 
 
 def _terraform(releases: Mapping[str, Mapping[str, Any]], where: str) -> Iterator[Deployment]:
@@ -238,20 +252,23 @@ def _terraform(releases: Mapping[str, Mapping[str, Any]], where: str) -> Iterato
         chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
         address, shown = str(release.get("repository") or ""), f"{where} {at_address}"
         texts = release.get("values")
-        values = merge(*map(values_of, texts if isinstance(texts, list) else []), set_values.of(release.get("set")))
+        values = merge(
+            *map(values_of, texts if isinstance(texts, list) else []),
+            set_values.of([one for key in ("set", "set_list", "set_sensitive") for one in blocks(release.get(key))]),
+        )
         yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
 
 
 def _ansible(tasks: Iterable[Mapping[str, Any]], where: str, read: ReadFile) -> Iterator[Deployment]:
     """What is written in a task goes over the files that it names (kubernetes.core, plugins/modules/helm.py)."""
     for it in tasks:
-        files = map(_of(read, it["chart"]), _names(it["valuesFiles"]))
+        files = map(_of(read, it["chart"]), names(it["valuesFiles"]))
         yield Deployment(
             where=f"{where} {it['name'] or ''}".rstrip(),
             chart=str(it["chart"]),
             version=str(it["version"] or ""),
             address=str(it["repository"] or ""),
-            values=merge(*files, _mapping(it["values"]), set_values.of(it["set"])),
+            values=merge(*files, mapping(it["values"]), set_values.of(it["set"])),
         )
 
 
@@ -262,7 +279,7 @@ def objects_of(documents: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
             yield {ansible.TASKS: it}
         if isinstance(it, Mapping):
             is_list = str(it.get("kind") or "").endswith("List") and isinstance(it.get("items"), list)
-            yield from objects_of(_list(it.get("items"))) if is_list else [it]
+            yield from objects_of(listed(it.get("items"))) if is_list else [it]
 
 
 def _others(it: Any, where: str) -> Iterator[Deployment]:
@@ -276,11 +293,11 @@ def _others(it: Any, where: str) -> Iterator[Deployment]:
         # A chart that is a mapping gets the values beside it.
         if not (key == "chart" and isinstance(below, Mapping)):
             yield from _others(below, where)
-    for one in _mappings(it.get("targetCustomizations")):
-        own, base = _mapping(one.get("helm")), _mapping(it.get("helm"))
+    for one in mappings(it.get("targetCustomizations")):
+        own, base = mapping(one.get("helm")), mapping(it.get("helm"))
         # What Fleet takes for some clusters goes over the chart of all.
         yield from _others(
-            {**base, **own, "values": merge(_mapping(base.get("values")), _mapping(own.get("values")))}, where
+            {**base, **own, "values": merge(mapping(base.get("values")), mapping(own.get("values")))}, where
         )
     address = next((it[key] for key in _ADDRESSES if it.get(key)), "")
     if isinstance(address, Mapping):
@@ -295,19 +312,39 @@ def _others(it: Any, where: str) -> Iterator[Deployment]:
     found = Deployment(
         where=where,
         chart=str(named.get("name") or ""),
-        version=str(named.get("version") or named.get("chartVersion") or ""),
+        version=str(next((named[key] for key in ("version", "chartVersion", "targetRevision") if named.get(key)), "")),
         address=str(next((named[key] for key in _ADDRESSES if key in named), "")),
         values=merge(
-            *(values_of(one) or _mapping(one) for one in values),
+            *(values_of(one) or mapping(one) for one in values),
             set_values.of(it.get("set") or it.get("setValues") or it.get("setValueTemplates")),
         ),
+        beside=it,
     )
     if chart and found.is_operators:
         yield found
 
 
+def _filled(made: Deployment, config: Mapping[str, Mapping[str, Any]], read: ReadFile = _nothing) -> Mapping[str, Any]:
+    """Its values with those of the files and objects that are named beside it.
+
+    Fleet puts its files over what it has inline, and `valuesFrom` over both (fleet.rancher.io, fleet.yaml); Crossplane
+    has what is inline over `valuesFrom` (provider-helm, Release).
+    """
+    it = made.beside
+    files = map(_of(read, made.chart), names(it.get("valuesFiles")))
+    referred: list[Mapping[str, Any]] = []
+    for one in mappings(it.get("valuesFrom")):
+        for key in ("configMapKeyRef", "secretKeyRef"):
+            named = mapping(one.get(key))
+            data = config.get(str(named.get("name")), {})
+            referred.append(values_of(data.get(str(named.get("key") or "values.yaml"))))
+    if isinstance(it.get("chart"), Mapping):
+        return merge(*referred, made.values)
+    return merge(made.values, *files, *referred)
+
+
 def _kustomize(charts: Iterable[Any], where: str, read: ReadFile) -> Iterator[Deployment]:
-    for chart in _mappings(charts):
+    for chart in mappings(charts):
         yield from _of_kustomize(chart, where, _of(read, chart.get("name")))
 
 
@@ -315,13 +352,13 @@ def _of_kustomize(chart: Mapping[str, Any], where: str, read: ReadFile) -> Itera
     """Inline values go over those of the file unless `valuesMerge` says otherwise, and further files over both
     (kustomize, HelmChartInflationGenerator).
     """
-    inline = _mapping(chart.get("valuesInline"))
-    given = [*map(read, _names([chart.get("valuesFile")])), inline]
+    inline = mapping(chart.get("valuesInline"))
+    given = [*map(read, names([chart.get("valuesFile")])), inline]
     if chart.get("valuesMerge") == "merge":
         given.reverse()
     values = merge(
         *([inline] if chart.get("valuesMerge") == "replace" else given),
-        *map(read, _names(chart.get("additionalValuesFiles"))),
+        *map(read, names(chart.get("additionalValuesFiles"))),
     )
     yield Deployment(
         where=f"{where} helmCharts[{chart.get('name', '')}]",
@@ -330,19 +367,3 @@ def _of_kustomize(chart: Mapping[str, Any], where: str, read: ReadFile) -> Itera
         address=str(chart.get("repo") or ""),
         values=values,
     )
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _names(values: Any) -> list[str]:
-    return [it for it in _list(values) if isinstance(it, str)]
-
-
-def _mappings(values: Any) -> list[Mapping[str, Any]]:
-    return [it for it in values if isinstance(it, Mapping)] if isinstance(values, list) else []

@@ -58,6 +58,8 @@ _NO_WAYS: Mapping[str, str] = {
 """What people deploy with that is no way by this name, as an expression, and what to write."""
 
 _OLD_TAG = re.compile(r"v1(?:alpha|beta)\d-")
+_AROUND = re.compile(r"^[~^=v ]+|\.[x*]$")
+_RANGE = re.compile(r"^[<>!=~^]|[*|,]|\.x\b")
 IMAGE_TAG = "is an image's tag of before 2.0.0: give the version of the chart, which `helm list` shows"
 
 _GITOPS = "gitops-argocd"
@@ -98,7 +100,7 @@ def require_release(name: str, known: Sequence[str]) -> None:
     """Raise UsageError for what has not the form of a release name, with what was meant; `known` are versions."""
     if is_release(name):
         return
-    plain = name.lower().removeprefix("v")
+    plain = _AROUND.sub("", name.lower())
     begin = [it for it in reversed(known) if it.startswith(f"{plain}.")]
     if re.match(_OLD_TAG, name):
         next_step = f"this {IMAGE_TAG}"
@@ -110,6 +112,8 @@ def require_release(name: str, known: Sequence[str]) -> None:
         next_step = f"give {known[-1]}, the newest that is known here"
     elif len(inside := set(versions.VERSION.findall(name))) == 1:
         next_step = f"give {inside.pop()}: the version alone"
+    elif _RANGE.search(name):
+        next_step = "this stands for several releases: give one of them, such as 2.5.2"
     else:
         next_step = "give a version (2.5.2) or a relocated release (2.2.1@docker.io)"
     raise UsageError(f"{name!r} is not a release name", next_step)

@@ -34,6 +34,10 @@ OF_THE_CHART = frozenset(
 _GLOBAL = "global"
 _SEPARATOR = re.compile(r"(?<!\\)\.")
 _DEPTH = 5
+_AS_DEPLOYED = (
+    "give the values that the operator's chart gets: a values file, or "
+    "`helm get values RELEASE --namespace NAMESPACE --output yaml > values.yaml`"
+)
 _HAS_VALUES = re.compile(r"values|valuesObject|valuesContent|.*\\\.ya?ml")
 """Fields of manifests that have a chart's values."""
 
@@ -131,7 +135,7 @@ def _require_no_manifest(values: Sequence[Values], files: Sequence[Path]) -> Non
         key = next(_values_in(it), "")
         raise UsageError(
             f"the values file {file} is a manifest, of the kind {it['kind']}: Helm would ignore all of it",
-            f"give the values in it: --values-key {shlex.quote(key)}" if key else "give a values file",
+            f"give the values in it: --values-key {shlex.quote(key)}" if key else _AS_DEPLOYED,
         )
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from harness import libyaml, named_files
 from harness.errors import UsageError
-from harness.releases import encrypted, languages
+from harness.releases import encrypted, helm_output, languages
 from harness.settings import PROJECT_ROOT
 from harness.untrusted import check_yaml
 
@@ -114,7 +114,9 @@ def load_values(path: Path) -> dict[str, Any]:
     """
     text = _text(path)
     try:
-        data = _first(path, list(yaml.load_all(check_yaml(text), Loader=Loader)), text)
+        documents = list(yaml.load_all(check_yaml(text), Loader=Loader))
+        helm_output.refuse(path, text, documents)
+        data = _first(path, documents, text)
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
@@ -175,6 +177,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"the values file {path} cannot be read: {binary}", "it must be UTF-8 text") from binary
     encrypted.refuse(_WHAT, path, encrypted.of_text(text))
     languages.refuse(path, text)
+    helm_output.refuse(path, text)
     title = _HELMS_TITLE.match(text)
     if title and title[2] == "COMPUTED":
         raise UsageError(

@@ -217,7 +217,7 @@ def test_the_file_says_which_release_is_installed(tmp_path: Path, capsys: pytest
     ranged = changed(APPLICATION, source={**APPLICATION["spec"]["source"], "targetRevision": "2.x"})
     (tmp_path / "ranged.yaml").write_text(json.dumps(ranged))
     assert cli.main(["advise", "--to", "2.5.2", "--values", str(tmp_path / "ranged.yaml")]) == 2
-    assert "no file given says its version (2.x is none)" in capsys.readouterr().err
+    assert "the version in the file, 2.x, does not say which one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("title", ["USER-SUPPLIED VALUES:\n", "USER-SUPPLIED VALUES:\r\n"])
