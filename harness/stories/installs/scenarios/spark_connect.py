@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from harness.kube.forwarding import forwarded
 from harness.kube.watching import watch_until
 from harness.matrix.connect_clients import ASKS, ConnectClient, catalogue
 from harness.matrix.model import Scenario
-from harness.verdicts import Finding, failed, passed, unavailable
+from harness.verdicts import Finding, Verdict, failed, passed, unavailable
 from harness.waiting import Cancelled, until
 
 _VALUES = samples.chart_values()
@@ -42,6 +43,8 @@ _SECONDS = 300.0
 _ASK_SECONDS = 120.0
 _COUNT_SECONDS = 30.0
 _PORT = 15002
+_END_SECONDS = 40.0
+"""A server whose SparkContext is stopped ends within seconds, on a busy node within some more."""
 
 
 def run(ctx: ScenarioContext) -> list[Finding]:
@@ -62,15 +65,20 @@ def _steps(
         yield server
         return
     status = server["status"]["server"]
-    yield passed(
-        "ready", f"the server is Ready: pod {status['podName']}, service {status['serviceName']}", status=status
-    )
     up_to = _VALUES.connect.up_to
     remote = f"sc://{status['serviceName']}:{_PORT}"
     objects.create(samples.render(ctx, "spark-connect-client", {"connect": {"remote": remote, "upTo": up_to}}))
     client_pod = _ended(ctx, objects, "spark-connect-client")
     log = pod_log(objects.core, ctx.namespace, client_pod.name)
-    yield _answer(client_pod, log, up_to, ctx.spark_version)
+    answer = _answer(client_pod, log, up_to, ctx.spark_version)
+    if answer.verdict is Verdict.FAILED and (fallen := _falls(ctx, objects)):
+        # It was Ready before it gave up. Clients would wait for it until their time is over.
+        yield _fallen(objects, fallen)
+        return
+    yield passed(
+        "ready", f"the server is Ready: pod {status['podName']}, service {status['serviceName']}", status=status
+    )
+    yield answer
     yield from _python_clients(ctx, status["podName"], clients)
     yield _pods(ctx, objects)
     yield _executors(ctx, objects, server["metadata"]["name"])
@@ -83,8 +91,7 @@ def _ready(ctx: ScenarioContext, objects: Objects, name: str) -> Mapping[str, An
         raw = objects.get(CONNECT, name) or {}
         if raw.get("status", {}).get("state") == "Ready":
             return raw
-        fallen = [pod for pod in by_role(objects.spark_pods(), "connect-server") if pod.main.restarts or pod.main.ended]
-        return fallen[0] if fallen else f"{name}: {raw.get('status', 'no status yet')}"
+        return _fallen_server(objects) or f"{name}: {raw.get('status', 'no status yet')}"
 
     found = until(
         look,
@@ -94,6 +101,22 @@ def _ready(ctx: ScenarioContext, objects: Objects, name: str) -> Mapping[str, An
         next_step=f"kubectl logs -n {objects.namespace} {name}-server",
     )
     return _fallen(objects, found) if isinstance(found, SparkPod) else cast("Mapping[str, Any]", found)
+
+
+def _fallen_server(objects: Objects) -> SparkPod | None:
+    servers = by_role(objects.spark_pods(), "connect-server")
+    return next((pod for pod in servers if pod.main.restarts or pod.main.ended), None)
+
+
+def _falls(ctx: ScenarioContext, objects: Objects) -> SparkPod | None:
+    """The server, where it ends soon after it has left a client without an answer."""
+    with suppress(WaitTimeout):
+        return until(
+            lambda: _fallen_server(objects),
+            what="the Connect server to end",
+            timeout=min(_END_SECONDS, ctx.within(_SECONDS)),
+        )
+    return None
 
 
 def _fallen(objects: Objects, pod: SparkPod) -> Finding:
