@@ -37,8 +37,14 @@ _VERSIONS = {**{it.kind: f"{GROUP}/{it.version}" for it in RESOURCES}, **dict.fr
 _LISTS = ("List", *(f"{kind}List" for kind in _VERSIONS))
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _NAME_LENGTH = 253
-_PLACEHOLDER = re.compile(r"\{\{|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
-"""What is left in a text that is still to be filled in: for Helm, for the shell and envsubst, for a script."""
+_PLACEHOLDER = re.compile(r"\{[{%#]|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
+"""What is left in a text that is still to be filled in: for Helm, Jinja, the shell and envsubst, for a script."""
+
+_IN_NAME = re.compile(rf"{_PLACEHOLDER.pattern}|\{{\w*\}}|%\(?\w")
+"""The same in a name, which has neither braces nor signs of percent: for Python's formatting, too."""
+
+_OURS = re.compile(rf"{re.escape(GROUP)}|kind['\"]?:\s*['\"]?(ConfigMap|Secret)\b")
+"""What a file with an application, or with what one needs, says in its text, even where it is not valid YAML."""
 
 _FILLED_IN_LATER = re.compile(r"\{\{(?:\s*\$\w+\s*|APP_ID|EXECUTOR_ID)\}\}")
 """What the operator fills in (internal/controller/sparkapplication/driveringress.go), and Spark (Utils.scala,
@@ -131,8 +137,7 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
     loader = Loader(text)
     try:
         check_yaml(text)
-        while loader.check_node():
-            node = loader.get_node()
+        for node in _objects(loader):
             line = node.start_mark.line + 1
             document = with_text_keys(loader.construct_document(node))
             if document is None:
@@ -147,8 +152,12 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
             yield UserManifest(file=shown, line=line, document=document)
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
-        where = f"{file}:{mark.line + 1}" if mark else str(file)
-        message = f"{where}: not valid YAML: {broken.problem or broken.context}"
+        at = f":{mark.line + 1}" if mark else ""
+        problem = broken.problem or broken.context
+        message = f"{file}{at}: not valid YAML: {problem}"
+        if not _OURS.search(text):
+            yield Untried(where=f"{shown}{at}", what="the file", why=f"it is not valid YAML: {problem}")
+            return
         if _PLACEHOLDER.search(text):
             raise Template(f"{message}; it looks like a template", _FILL_IN) from broken
         raise UsageError(message, "correct that line, or take the file out of the folder") from broken
@@ -156,6 +165,19 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
         raise UsageError(f"{file}: not valid YAML: {broken}", "correct it, or take it out of the folder") from broken
     finally:
         loader.dispose()
+
+
+def _objects(loader: Loader) -> Iterator[yaml.Node]:
+    """The documents of a file; of a list, as `kubectl get --output yaml` prints one, its items."""
+    while loader.check_node():
+        node = loader.get_node()
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        fields_of = {key.value: value for key, value in pairs if isinstance(key, yaml.ScalarNode)}
+        kind, items = fields_of.get("kind"), fields_of.get("items")
+        if kind is not None and kind.value in _LISTS and isinstance(items, yaml.SequenceNode):
+            yield from items.value
+        else:
+            yield node
 
 
 def _of_no_matter(document: object) -> str:
@@ -188,7 +210,7 @@ def _require_application(document: object, where: str) -> None:
         raise UsageError(f"{where}: not a Kubernetes object", "write apiVersion, kind, metadata and spec")
     kind = str(document.get("kind", ""))
     if kind in _LISTS:
-        raise UsageError(f"{where}: a {kind} is not read", "write its items as documents, with --- between them")
+        raise UsageError(f"{where}: this {kind} has no list of items", "write its items as documents, with --- between")
     if kind not in _VERSIONS:
         near = difflib.get_close_matches(kind, _VERSIONS, n=1)
         raise UsageError(
@@ -213,7 +235,7 @@ def _require_application(document: object, where: str) -> None:
             f"{where}: this {kind} has no metadata.name",
             "give it a name; generateName is of no use here",
         )
-    if _PLACEHOLDER.search(name):
+    if _IN_NAME.search(name):
         raise Template(f"{where}: the name {name!r} of this {kind} is a template", _FILL_IN)
     longest = _NAME_LENGTH if kind in HELPERS else LABEL_LENGTH
     if not _DNS_NAME.fullmatch(name) or len(name) > longest:
@@ -236,7 +258,7 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
     if not images:
         raise UsageError(f"{what} names no image", "set spec.image: no release of the operator has a default for it")
     for image in images:
-        if _PLACEHOLDER.search(image):
+        if _IN_NAME.search(image):
             raise Template(f"{what}: the image {image!r} is a template", _FILL_IN)
         try:
             ImageReference.parse(image)

@@ -82,6 +82,36 @@ def test_manifests_may_be_json(tmp_path: Path) -> None:
     assert [(it.name, it.where) for it in user_folder.read(tmp_path).manifests] == [("etl", "etl.json:1")]
 
 
+@pytest.mark.parametrize("kind", ["List", "SparkApplicationList"])
+def test_a_list_as_kubectl_prints_it_is_its_items(tmp_path: Path, kind: str) -> None:
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}}
+    listed = {"apiVersion": "v1", "items": [yaml.safe_load(PI), role], "kind": kind, "metadata": {}}
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump(listed, sort_keys=False))
+    folder = user_folder.read(tmp_path)
+    assert [(it.name, it.where) for it in folder.manifests] == [("etl", "all.yaml:3")]
+    assert [str(it).partition(" is left out")[0] for it in folder.left_out] == ["all.yaml:26: Role r"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mkdocs.yaml", "format: !!python/name:x.y\n"),
+        ("bucket.yaml", "Resources: {B: {Properties: {BucketName: !Ref Name}}}\n"),
+        ("rows.json", '{"a": 1}\n{"a": 2}\n'),
+    ],
+)
+def test_what_is_no_yaml_and_speaks_of_no_kind_of_ours_is_left_out(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    folder = user_folder.read(written(tmp_path, etl=PI))
+    assert [it.name for it in folder.manifests] == ["etl"]
+    assert "the file is left out: it is not valid YAML" in str(folder.left_out[0])
+
+
+def test_a_broken_secret_is_told_and_not_left_out(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"settings.yaml:4: not valid YAML"):
+        user_folder.read(written(tmp_path, etl=PI, settings="apiVersion: v1\nkind: Secret\ndata: [\n"))
+
+
 def test_what_is_still_to_be_filled_in_is_left_out_beside_others(tmp_path: Path) -> None:
     unfilled = PI.replace("docker.io/apache/spark:4.0.4", "{IMAGE_REGISTRY}/{IMAGE}/docker.io/apache/spark:4.0.4")
     folder = user_folder.read(written(tmp_path, etl=PI, template=unfilled))
@@ -102,7 +132,8 @@ def test_what_an_application_needs_is_no_label_and_may_have_a_long_name(tmp_path
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: [1\nb: 2\n", r"etl.yaml:2: not valid YAML"),
+        ("apiVersion: sparkoperator.k8s.io/v1beta2\na: [1\nb: 2\n", r"etl.yaml:3: not valid YAML"),
+        ("a: [1\nb: 2\n", r"no application in the files .*etl.yaml:2: the file is left out: it is not valid YAML"),
         ("metadata: {{ .Values.x }}\n", r"etl.yaml:1: .*"),
         (
             "- a\n",
@@ -113,12 +144,19 @@ def test_what_an_application_needs_is_no_label_and_may_have_a_long_name(tmp_path
             r"yaml:1: the kind SparkAplication .*SparkApplication\?",
         ),
         (CONFIG_MAP + "---\napiVersion: v1\nkind: Secret\n", r"etl.yaml:6: this Secret has no metadata.name"),
-        (f"apiVersion: v1\nkind: List\nitems: []\n---\n{PI}", r"etl.yaml:1: a List is not read"),
+        (f"apiVersion: v1\nkind: List\nitems: {{}}\n---\n{PI}", r"etl.yaml:1: this List has no list of items"),
+        ("apiVersion: v1\nkind: List\nitems: []\n", r"there is no application in the files"),
         (
             PI.replace("docker.io/apache/spark:4.0.4", '"${SPARK_IMAGE}"'),
             r"the image '\$\{SPARK_IMAGE\}' is a template",
         ),
         (PI.replace("name: etl", "name: '{{ .Release.Name }}-etl'"), r"the name .* is a template"),
+        (
+            PI.replace("name: etl", "name: etl-{run_id}"),
+            r"the name 'etl-\{run_id\}' of this SparkApplication is a template",
+        ),
+        (PI.replace("name: etl", "name: etl-%s"), r"the name 'etl-%s' of this SparkApplication is a template"),
+        (f"{{# of all teams #}}\n{PI}", r"it looks like a template"),
         (f"kind: Role\napiVersion: v1\n---\n{CONFIG_MAP}", r"there is no application in the files"),
         ("apiVersion: v1\n", r"etl.yaml:1: the kind is missing and is not one"),
         (PI.replace("v1beta2", "v1beta1"), r"has the apiVersion sparkoperator.k8s.io/v1beta1"),
