@@ -76,7 +76,7 @@ def named(it: UserManifest, said: str, config_maps: Sequence[UserManifest] = ())
         name = found[kind].rstrip(".:")
         if what := _of_kind(kind, name, own, it.spec):
             return what
-    return _host(own, said) if _AWAY.search(said) else _broker(own, said)
+    return (_host(own, said) if _AWAY.search(said) else "") or _broker(own, said)
 
 
 def _host(own: Sequence[str], said: str) -> str:
@@ -85,7 +85,7 @@ def _host(own: Sequence[str], said: str) -> str:
         address = re.compile(rf"(?:://(?:[^/@\s]*@)?|@|^|[,;=\s\"'])({re.escape(name)})(?::\d|[/,;\s\"'?]|$)")
         if not _OWN_HOSTS.fullmatch(name) and any(address.search(text) for text in own):
             return str(name)
-    return _broker(own, said)
+    return ""
 
 
 def _broker(own: Sequence[str], said: str) -> str:

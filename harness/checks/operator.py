@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from harness.checks import admission, crds, footing, images, leadership, logs, metrics, rendered
@@ -11,6 +10,7 @@ from harness.checks.images import Resolve
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import is_own_pod
 from harness.releases.values import at
+from harness.releases.values_doing import LOST_LEASE
 from harness.verdicts import Finding, errored, failed, passed
 from harness.wording import counted
 
@@ -88,7 +88,6 @@ def no_restarts(observed: ObservedOperator) -> Finding:
     )
 
 
-_LOST = re.compile(r"leader election lost|failed to renew lease")
 _DECIDE = (
     *(f"controller.leaderElection.{it}" for it in ("leaseDuration", "renewDeadline", "retryPeriod")),
     *("controller.kubeAPIQPS", "controller.kubeAPIBurst"),
@@ -99,6 +98,6 @@ _DECIDE = (
 def _short_of_time(observed: ObservedOperator, restarted: Collection[str]) -> str:
     """The values that the user set, of which each pod that restarted may have lost its lease; else empty."""
     logs = () if isinstance(observed.logs, Unseen) else observed.logs
-    lost = {it.pod for it in logs if it.previous and _LOST.search(it.text)}
+    lost = {it.pod for it in logs if it.previous and LOST_LEASE.search(it.text)}
     given = [key for key in _DECIDE if at(observed.values, key) is not None]
     return ", ".join(f"{key} to {at(observed.values, key)}" for key in given) if lost.issuperset(restarted) else ""

@@ -58,7 +58,9 @@ _OF_PODS = (
 )
 """What kubelets and runtimes say of a pod that they cannot set up, and the field of it that can be the reason."""
 
-_LOST = re.compile(r"leader election lost|failed to renew lease")
+LOST_LEASE = re.compile(r"leader election lost|failed to renew lease")
+"""What a controller says last that did not get to renew its lease (k8s.io/client-go, tools/leaderelection)."""
+
 _OF_LEADING = tuple(f"leader-election-{it}" for it in ("lease-duration", "renew-deadline", "retry-period"))
 _OF_REQUESTS = ("kube-api-qps", "kube-api-burst")
 """What decides how soon a controller gives up that does not get to renew its lease."""
@@ -111,7 +113,7 @@ def _of_own(said: str, place: tuple[str, str], theirs: Object, own: Object, valu
         if not (given := _given([flag], theirs, own)) and theirs.get("image") != own.get("image"):
             return f"they bring the image {theirs.get('image')}, which does not know what this chart tells it"
         return _giving(place[0], given, values) if given else ""
-    if _LOST.search(said) and (given := _given((*_OF_LEADING, *_OF_REQUESTS), theirs, own)):
+    if LOST_LEASE.search(said) and (given := _given((*_OF_LEADING, *_OF_REQUESTS), theirs, own)):
         return _giving(place[0], given, values)
     for words, fields in _OF_FIELDS:
         if not words.search(said):
