@@ -179,6 +179,9 @@ def _unsent(response: httpx.Response, error: RegistryError, asking: Asking) -> s
     asked = challenges(response)
     if is_page(response) or asking.token_server:
         return step
+    if over := expired(asking.host, error.message):
+        # The registry knows best: a cache or a proxy in front of it may have a login of its own.
+        return over
     if error.status == HTTPStatus.UNAUTHORIZED and not asked:
         # A node finds no way to log in either (containerd, core/remotes/docker/authorizer.go).
         unsent = f", so that the one of {login} was not sent" if login else ""
