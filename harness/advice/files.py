@@ -17,7 +17,7 @@ from harness.advice.objects import Stored
 from harness.apps import kustomize
 from harness.apps.moving import texts
 from harness.apps.objects import GROUP, RESOURCES
-from harness.apps.user_folder import Template
+from harness.apps.unfilled import Template
 from harness.audit.expressions import is_known
 from harness.errors import UsageError
 from harness.releases.manifests import SUFFIXES

@@ -27,6 +27,10 @@ _NAMED_CONF = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.po
 """Names that the copy of before a move and that of after it must not share."""
 
 _EVERY_NODE_HAS = {"kubernetes.io/os": "linux", "beta.kubernetes.io/os": "linux"}
+_AFFINITIES = ("nodeAffinity", "podAffinity", "podAntiAffinity")
+_HOSTNAME = "kubernetes.io/hostname"
+"""The one label for topologies that every node has; zones and regions are a cloud's."""
+
 _DEFAULT_SCHEDULER = ("", "default-scheduler")
 _PLACES = ("schedulerName", "priorityClassName", "priority", "podName", "nodeName", "runtimeClassName")
 _BATCH = ("batchScheduler", "batchSchedulerOptions")
@@ -109,9 +113,15 @@ def _leave_out(path: str, part: dict[str, Any]) -> Iterator[str]:
         part["nodeSelector"] = {label: it for label, it in selector.items() if label not in elsewhere}
         yield f"{path}nodeSelector {', '.join(f'{label}={value}' for label, value in elsewhere.items())}"
     affinity = part.get("affinity")
-    nodes = affinity.get("nodeAffinity") if isinstance(affinity, dict) else None
-    if isinstance(nodes, dict) and nodes.pop("requiredDuringSchedulingIgnoredDuringExecution", None) is not None:
-        yield f"{path}affinity.nodeAffinity"
+    for kind in _AFFINITIES if isinstance(affinity, dict) else ():
+        rules = affinity.get(kind)
+        if isinstance(rules, dict) and rules.pop("requiredDuringSchedulingIgnoredDuringExecution", None) is not None:
+            yield f"{path}affinity.{kind}"
+    spread = part.get("topologySpreadConstraints")
+    if isinstance(spread, list) and (bound := [it for it in spread if _binds(it)]):
+        part["topologySpreadConstraints"] = [it for it in spread if it not in bound]
+        keys = ", ".join(dict.fromkeys(str(it.get("topologyKey")) for it in bound))
+        yield f"{path}topologySpreadConstraints {keys}"
     for key in _PLACES:
         if part.get(key) and not (key == "schedulerName" and part[key] in _DEFAULT_SCHEDULER):
             yield f"{path}{key} {part.pop(key)}"
@@ -119,6 +129,13 @@ def _leave_out(path: str, part: dict[str, Any]) -> Iterator[str]:
         if part.get(key):
             value = part.pop(key)
             yield f"{path}{key}{f' {value}' if isinstance(value, str) else ''}"
+
+
+def _binds(constraint: object) -> bool:
+    """Whether a constraint keeps pods from a single node, or from nodes that are in no zone."""
+    if not isinstance(constraint, dict) or constraint.get("whenUnsatisfiable", "DoNotSchedule") != "DoNotSchedule":
+        return False
+    return constraint.get("topologyKey") != _HOSTNAME or "minDomains" in constraint
 
 
 def _settle_conf(spec: dict[str, Any], namespace: str, left_out: list[str]) -> None:

@@ -60,6 +60,8 @@ def told(it: UserManifest, submission: str, driver: str, config_maps: Sequence[U
     """
     if name := named(it, f"{submission}\n{driver}", config_maps):
         return f"names {name}, which cannot be had in this cluster"
+    if driver and it.gaps:
+        return f"runs with {', '.join(it.gaps)}, which nobody has filled in"
     return own_needs.lacking(it.spec, driver)
 
 

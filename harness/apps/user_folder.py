@@ -14,16 +14,17 @@ from typing import Any
 import yaml
 
 from harness import named_files
-from harness.apps import fields, kustomize, moving
+from harness.apps import doubled_keys, fields, kustomize, unfilled
 from harness.apps.objects import GROUP, RESOURCES
+from harness.apps.unfilled import FILL_IN, IN_NAME, PLACEHOLDER, Template
 from harness.apps.users import (
     HELPERS,
-    KEPT_NAMESPACE,
     LABEL_LENGTH,
     UserManifest,
     UserManifests,
     applications,
     images_in,
+    stored,
     told_apart,
 )
 from harness.errors import SettingsError, UsageError
@@ -37,21 +38,8 @@ _VERSIONS = {**{it.kind: f"{GROUP}/{it.version}" for it in RESOURCES}, **dict.fr
 _LISTS = ("List", *(f"{kind}List" for kind in _VERSIONS))
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _NAME_LENGTH = 253
-_PLACEHOLDER = re.compile(r"\{[{%#]|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
-"""What is left in a text that is still to be filled in: for Helm, Jinja, the shell and envsubst, for a script."""
-
-_IN_NAME = re.compile(rf"{_PLACEHOLDER.pattern}|\{{\w*\}}|%\(?\w")
-"""The same in a name, which has neither braces nor signs of percent: for Python's formatting, too."""
-
 _OURS = re.compile(rf"{re.escape(GROUP)}|kind['\"]?:\s*['\"]?(ConfigMap|Secret)\b")
 """What a file with an application, or with what one needs, says in its text, even where it is not valid YAML."""
-
-_FILLED_IN_LATER = re.compile(r"\{\{(?:\s*\$\w+\s*|APP_ID|EXECUTOR_ID)\}\}")
-"""What the operator fills in (internal/controller/sparkapplication/driveringress.go), and Spark (Utils.scala,
-ExecutorRunner.scala).
-"""
-
-_FILL_IN = "fill it in before, with the tool that you use (`helm template`, `kustomize build`, `envsubst`)"
 
 NO_MANIFEST = {
     "kustomization": "it is Kustomize's: to run what Kustomize makes, give the output of `kubectl kustomize`",
@@ -61,10 +49,6 @@ NO_MANIFEST = {
 _SHOWN = 3
 _LIKE = 0.8
 _QUOTE = "write it in quotes"
-
-
-class Template(UsageError):
-    """A document that is still to be filled in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +97,16 @@ def read(folder: Path) -> UserFolder:
             continue
         try:
             for it in _documents(file, shown):
-                (left_out if isinstance(it, Untried) else found).append(it)  # type: ignore[arg-type]
-        except Template as unfilled:
-            templates.append(unfilled)
-            why = unfilled.message.partition(": ")[2] or unfilled.message
-            left_out.append(Untried(where=shown, what="what follows in the file", why=why, application=True))
+                if isinstance(it, UserManifest):
+                    found.append(it)
+                elif isinstance(it, Untried):
+                    left_out.append(it)
+                else:
+                    templates.append(it)
+                    left_out.append(_unfilled(it, shown))
+        except Template as broken:
+            templates.append(broken)
+            left_out.append(_unfilled(broken, shown, "what follows in the file"))
     if not applications(found):
         if templates:
             raise UsageError(templates[0].message, templates[0].next_step)
@@ -129,7 +118,15 @@ def read(folder: Path) -> UserFolder:
     return UserFolder(manifests=told_apart(found), left_out=tuple(left_out))
 
 
-def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
+def _unfilled(it: Template, shown: str, what: str = "the application") -> Untried:
+    """What is left out of a file because of this; the message begins with the file and its line."""
+    place, _, why = it.message.partition(": ")
+    line = place.rpartition(":")[2]
+    where = f"{shown}:{line}" if line.isdecimal() else shown
+    return Untried(where=where, what=what, why=why or it.message, application=True)
+
+
+def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried | Template]:
     try:
         text = named_files.text(file)
     except (OSError, UnicodeDecodeError) as unreadable:
@@ -148,7 +145,12 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
             if why := _why_no_manifest(document, file):
                 yield Untried(where=f"{shown}:{line}", what="what has no kind", why=why)
                 continue
-            _require_application(document, f"{file}:{line}")
+            _require_single_keys(node, file)
+            try:
+                _require_application(document, f"{file}:{line}")
+            except Template as it:
+                yield it
+                continue
             yield UserManifest(file=shown, line=line, document=document)
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
@@ -158,8 +160,8 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
         if not _OURS.search(text):
             yield Untried(where=f"{shown}{at}", what="the file", why=f"it is not valid YAML: {problem}")
             return
-        if _PLACEHOLDER.search(text):
-            raise Template(f"{message}; it looks like a template", _FILL_IN) from broken
+        if PLACEHOLDER.search(text):
+            raise Template(f"{message}; it looks like a template", FILL_IN) from broken
         raise UsageError(message, "correct that line, or take the file out of the folder") from broken
     except yaml.YAMLError as broken:
         raise UsageError(f"{file}: not valid YAML: {broken}", "correct it, or take it out of the folder") from broken
@@ -205,6 +207,14 @@ def _why_no_manifest(document: object, file: Path) -> str:
     return "" if isinstance(document, dict) and "apiVersion" in document else "it is no manifest"
 
 
+def _require_single_keys(node: yaml.Node, file: Path) -> None:
+    if it := doubled_keys.first(node):
+        raise UsageError(
+            f"{file}:{it.line}: the key {it.key} stands in line {it.before} already",
+            "write it once: which of both counts depends on the tool that reads the file",
+        )
+
+
 def _require_application(document: object, where: str) -> None:
     if not isinstance(document, dict):
         raise UsageError(f"{where}: not a Kubernetes object", "write apiVersion, kind, metadata and spec")
@@ -235,8 +245,8 @@ def _require_application(document: object, where: str) -> None:
             f"{where}: this {kind} has no metadata.name",
             "give it a name; generateName is of no use here",
         )
-    if _IN_NAME.search(name):
-        raise Template(f"{where}: the name {name!r} of this {kind} is a template", _FILL_IN)
+    if IN_NAME.search(name):
+        raise Template(f"{where}: the name {name!r} of this {kind} is a template", FILL_IN)
     longest = _NAME_LENGTH if kind in HELPERS else LABEL_LENGTH
     if not _DNS_NAME.fullmatch(name) or len(name) > longest:
         raise UsageError(
@@ -258,18 +268,14 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
     if not images:
         raise UsageError(f"{what} names no image", "set spec.image: no release of the operator has a default for it")
     for image in images:
-        if _IN_NAME.search(image):
-            raise Template(f"{what}: the image {image!r} is a template", _FILL_IN)
+        if IN_NAME.search(image):
+            raise Template(f"{what}: the image {image!r} is a template", FILL_IN)
         try:
             ImageReference.parse(image)
         except (UsageError, SettingsError) as wrong:
             raise UsageError(f"{what}: {wrong.message}", wrong.next_step) from wrong
-    metadata = document["metadata"]
-    # In a cluster, from which a rehearsal has its applications, nothing is filled in any more.
-    stored = "uid" in metadata or KEPT_NAMESPACE in (metadata.get("annotations") or {})
-    for text in () if stored else moving.texts(document["spec"]):
-        if "{{" in _FILLED_IN_LATER.sub("", text):
-            raise Template(f"{what}: {text!r} is a template", _FILL_IN)
+    if not stored(document):
+        unfilled.require_filled_in(document["spec"], what)
 
 
 def _require_unique(manifests: Sequence[UserManifest]) -> None:

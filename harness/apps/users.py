@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.apps import moving
+from harness.apps import moving, unfilled
 from harness.apps.objects import SCHEDULED
 from harness.apps.samples import Manifest, chart_values
 from harness.images.references import ImageReference
@@ -93,6 +93,11 @@ class UserManifest:
         """Whether it is to end as FAILED."""
         return self._annotation(ENDS) == "FAILED"
 
+    @property
+    def gaps(self) -> list[str]:
+        """What looks like a variable that was to be filled in, in words; see `unfilled.gaps`."""
+        return [] if stored(self.document) else unfilled.gaps(self.spec)
+
     def _annotation(self, name: str) -> str:
         return str((self.document["metadata"].get("annotations") or {}).get(name) or "")
 
@@ -100,6 +105,14 @@ class UserManifest:
     def images(self) -> tuple[str, ...]:
         """The full references of all images that it names."""
         return tuple(dict.fromkeys(ImageReference.parse(it).canonical for it in images_in(self.document.get("spec"))))
+
+
+def stored(document: Mapping[str, Any]) -> bool:
+    """Whether an object was in a cluster, from which a rehearsal has its applications: there, nothing is to be filled
+    in any more.
+    """
+    metadata = document["metadata"]
+    return "uid" in metadata or KEPT_NAMESPACE in (metadata.get("annotations") or {})
 
 
 UserManifests = tuple[UserManifest, ...]

@@ -92,6 +92,33 @@ def test_what_no_node_here_has_is_left_out_and_named() -> None:
     }
 
 
+def test_what_only_several_nodes_or_zones_can_hold_is_left_out_and_named() -> None:
+    spread = (
+        "        topologySpreadConstraints:\n"
+        "          - {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule}\n"
+        "          - {maxSkew: 1, topologyKey: topology.kubernetes.io/region}\n"
+        "          - {maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway}\n"
+        "          - {maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule}\n"
+        "          - {maxSkew: 1, topologyKey: kubernetes.io/hostname, minDomains: 3}\n"
+        "        affinity:\n"
+        "          podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone}]}\n"
+    )
+    keys = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region", "kubernetes.io/hostname")
+    made, left_out = settled(APP.replace("        schedulerName: yunikorn\n", spread))
+    pod = made["spec"]["driver"]["template"]["spec"]
+    assert [
+        (it["topologyKey"].rpartition("/")[2], it["whenUnsatisfiable"]) for it in pod["topologySpreadConstraints"]
+    ] == [
+        ("zone", "ScheduleAnyway"),
+        ("hostname", "DoNotSchedule"),
+    ]
+    assert pod["affinity"] == {"podAntiAffinity": {}}
+    assert [it for it in left_out if it.startswith("driver.template")] == [
+        "driver.template.spec.affinity.podAntiAffinity",
+        f"driver.template.spec.topologySpreadConstraints {', '.join(keys)}",
+    ]
+
+
 def test_a_node_and_a_runtime_class_of_a_template_are_left_out() -> None:
     made, left_out = settled(
         APP.replace(

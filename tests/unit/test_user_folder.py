@@ -118,7 +118,7 @@ def test_what_is_still_to_be_filled_in_is_left_out_beside_others(tmp_path: Path)
     assert [it.where for it in folder.manifests] == ["etl.yaml:1"]
     (untried,) = folder.left_out
     assert untried.application
-    assert str(untried).startswith("template.yaml: what follows in the file is left out: not valid YAML")
+    assert str(untried).startswith("template.yaml:14: what follows in the file is left out: not valid YAML")
 
 
 def test_what_an_application_needs_is_no_label_and_may_have_a_long_name(tmp_path: Path) -> None:
@@ -246,3 +246,58 @@ def test_what_is_encrypted_is_refused_with_the_command_that_opens_it(tmp_path: P
     with pytest.raises(UsageError, match="is encrypted with sops") as told:
         user_folder.read(folder)
     assert told.value.next_step.endswith(f"`sops --decrypt {folder / 'etl.yaml'} > plain.yaml`")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "placeholder"),
+    [
+        ("local:///opt/spark/examples/src/main/python/pi.py", "s3a://${BUCKET}/pi.py", "s3a://${BUCKET}/pi.py"),
+        ("local:///opt/spark/examples/src/main/python/pi.py", "s3a://<bucket>/pi.py", "s3a://<bucket>/pi.py"),
+        ("mode: cluster", "deps: {packages: ['com.acme:etl:${project_version}']}", "com.acme:etl:${project_version}"),
+        ("serviceAccount: production", "memory: '${DRIVER_MEMORY}'", "${DRIVER_MEMORY}"),
+        ("name: etl", "name: '#{app}#'", "#{app}#"),
+        ("name: etl", "name: __APP_NAME__", "__APP_NAME__"),
+        ("apache/spark:4.0.4", "@REGISTRY@/spark:4.0.4", "@REGISTRY@"),
+    ],
+)
+def test_a_variable_where_nothing_fills_one_in_is_told_before_anything_runs(
+    tmp_path: Path, old: str, new: str, placeholder: str
+) -> None:
+    unfilled = IN_A_FILE.replace(old, new)
+    folder = user_folder.read(written(tmp_path, both=f"{unfilled}---\n{CONNECT}"))
+
+    assert [it.name for it in folder.manifests] == ["notebooks"], "what follows in the file runs"
+    (untried,) = folder.left_out
+    assert untried.where == "both.yaml:1"
+    assert placeholder in untried.why
+    assert "is a template" in untried.why
+
+
+def test_a_variable_that_a_program_may_fill_in_itself_is_told_and_runs(tmp_path: Path) -> None:
+    given = """\
+  arguments: ['--in', 's3a://${BUCKET}/in', '--out', 's3a://{env}-lake/out', 'SELECT $id']
+  sparkConf:
+    spark.app.home: '${env:SPARK_HOME}'
+    spark.eventLog.dir: ${spark.local.dir}/events
+    spark.driver.extraJavaOptions: -Dteam=${TEAM}
+  monitoring: {prometheus: {jmxExporterJar: a.jar, configuration: 'name: ${x}_$1'}}
+"""
+    (app,) = apps_of(tmp_path, etl=IN_A_FILE.replace("  mode: cluster\n", given))
+    assert app.gaps == ["${BUCKET} in arguments", "{env} in arguments", "${TEAM} in sparkConf"]
+    (kept,) = apps_of(tmp_path / "from-a-cluster", etl=PI.replace("  mode: cluster\n", given))
+    assert kept.gaps == [], "in a cluster nothing is filled in any more"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  mode: cluster\n", "  mode: cluster\n  mode: client\n", r"etl.yaml:13: the key mode stands in line 12"),
+        ("{instances: 1}", "{instances: 1, instances: 2}", r"etl.yaml:17: the key instances stands in line 17"),
+    ],
+)
+def test_a_key_that_is_written_twice_is_told_with_its_lines(tmp_path: Path, old: str, new: str, said: str) -> None:
+    values = "a: 1\na: 2\n"
+    assert apps_of(tmp_path, etl=PI, values=values), "of what is no manifest nobody cares"
+    with pytest.raises(UsageError, match=said) as error:
+        apps_of(tmp_path, etl=PI.replace(old, new))
+    assert error.value.next_step.startswith("write it once")

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys that a mapping of YAML has twice: one tool takes the first, others the last, and some refuse the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import yaml
+
+
+@dataclass(frozen=True, order=True)
+class Doubled:
+    """A key, and the lines where it is written the second and the first time, from 1."""
+
+    line: int
+    before: int
+    key: str
+
+
+def first(node: yaml.Node) -> Doubled | None:
+    """The first key below a node that its mapping has twice; None where there is none."""
+    found: list[Doubled] = []
+    waiting, seen = [node], {id(node)}
+    while waiting:
+        it = waiting.pop()
+        pairs = it.value if isinstance(it, yaml.MappingNode) else ()
+        lines: dict[str, int] = {}
+        for key, _ in pairs:
+            if isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                if key.value in lines:
+                    found.append(Doubled(line, lines[key.value], key.value))
+                lines.setdefault(key.value, line)
+        inner = it.value if isinstance(it, yaml.SequenceNode) else [one for pair in pairs for one in pair]
+        # An anchor's node is in the tree as often as it is named.
+        fresh = [one for one in inner if id(one) not in seen]
+        seen |= set(map(id, fresh))
+        waiting += fresh
+    return min(found, default=None)
