@@ -130,8 +130,8 @@ def _told(given: Given) -> Iterator[str]:
                 yield f"--apps: {it.where}: {it.kind} {it.name} runs without its {', '.join(left_out)}"
             if addresses := homes(it.document):
                 yield f"--apps: {it.where}: {it.kind} {it.name} names {', '.join(addresses)}, which no run has"
-            if it.gaps:
-                yield f"--apps: {it.where}: {it.kind} {it.name} runs with {', '.join(it.gaps)}, which nobody has filled in"
+            if gaps := ", ".join(it.gaps):
+                yield f"--apps: {it.where}: {it.kind} {it.name} runs with {gaps}, which nobody has filled in"
             if missing := place.missing(it):
                 yield f"--apps: {it.where}: {it.kind} {it.name} needs {', '.join(map(str, missing))}, not in the folder"
 
