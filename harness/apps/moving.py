@@ -113,8 +113,8 @@ def _leave_out(path: str, part: dict[str, Any]) -> Iterator[str]:
         part["nodeSelector"] = {label: it for label, it in selector.items() if label not in elsewhere}
         yield f"{path}nodeSelector {', '.join(f'{label}={value}' for label, value in elsewhere.items())}"
     affinity = part.get("affinity")
-    for kind in _AFFINITIES if isinstance(affinity, dict) else ():
-        rules = affinity.get(kind)
+    for kind in _AFFINITIES:
+        rules = affinity.get(kind) if isinstance(affinity, dict) else None
         if isinstance(rules, dict) and rules.pop("requiredDuringSchedulingIgnoredDuringExecution", None) is not None:
             yield f"{path}affinity.{kind}"
     spread = part.get("topologySpreadConstraints")
