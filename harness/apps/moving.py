@@ -23,6 +23,14 @@ _NAMESPACE_CONF = "spark.kubernetes.namespace"
 _ACCOUNT_CONF = re.compile(r"spark\.kubernetes\.authenticate\.((driver|executor)\.)?serviceAccountName")
 _SELECTOR_CONF = re.compile(r"spark\.kubernetes\.((driver|executor)\.)?node\.selector\.(?P<label>.+)")
 _SCHEDULER_CONF = re.compile(r"spark\.kubernetes\.((driver|executor)\.)?scheduler\.name")
+_STEPS_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.pod\.featureSteps")
+_OF_SCHEDULERS = ("org.apache.spark.deploy.k8s.features.VolcanoFeatureStep",)
+_ELSEWHERE_CONF = re.compile(
+    r"spark\.kubernetes\.scheduler\.volcano\.podGroupTemplateFile|spark\.kubernetes\.driver\.master"
+    r"|spark\.kubernetes\.authenticate\..*(?:caCertFile|clientKeyFile|clientCertFile|oauthToken|oauthTokenFile)"
+)
+"""What Volcano has to be there for, and how to reach and to log in to another API server."""
+
 _NAMED_CONF = ("spark.kubernetes.driver.pod.name", "spark.kubernetes.executor.podNamePrefix")
 """Names that the copy of before a move and that of after it must not share."""
 
@@ -148,6 +156,13 @@ def _settle_conf(spec: dict[str, Any], namespace: str, left_out: list[str]) -> N
             conf[key] = namespace
         elif on_nodes or scheduler or key in _NAMED_CONF:
             left_out.append(f"sparkConf {key}={value}")
+        elif _ELSEWHERE_CONF.fullmatch(str(key)):
+            # A token is a secret.
+            left_out.append(f"sparkConf {key}")
+        elif _STEPS_CONF.fullmatch(str(key)):
+            own = [it for it in str(value).split(",") if not it.strip().startswith(_OF_SCHEDULERS)]
+            left_out += [f"sparkConf {key}={value}"] if ",".join(own) != str(value) else []
+            conf |= {key: ",".join(own)} if own else {}
         elif not _ACCOUNT_CONF.fullmatch(str(key)) and not _REQUEST_CONF.fullmatch(str(key)):
             conf[key] = value
     if conf or "sparkConf" in spec:

@@ -70,6 +70,12 @@ def gaps(spec: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def gaps_of_secret(secret: Mapping[str, Any]) -> list[str]:
+    """The values of a Secret that are nothing but a variable, or a place for the true one: they are no secrets."""
+    written = (secret.get("stringData") or {}).values()
+    return [it for it in map(str, written) if _VARIABLE.fullmatch(it) or re.fullmatch(r"<[\w -]+>|\{\{.*\}\}", it)]
+
+
 def _texts(value: object, field: str = "") -> Iterator[tuple[str, str]]:
     """Every text in a value, with the outermost of the free fields that it is in, else the field that has it."""
     if isinstance(value, str):

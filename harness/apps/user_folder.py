@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from harness import named_files
-from harness.apps import doubled_keys, fields, kustomize, unfilled
+from harness.apps import doubled_keys, fields, kustomize, listing, unfilled
 from harness.apps.objects import GROUP, RESOURCES
 from harness.apps.unfilled import FILL_IN, IN_NAME, PLACEHOLDER, Template
 from harness.apps.users import (
@@ -40,6 +40,9 @@ _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _NAME_LENGTH = 253
 _OURS = re.compile(rf"{re.escape(GROUP)}|kind['\"]?:\s*['\"]?(ConfigMap|Secret)\b")
 """What a file with an application, or with what one needs, says in its text, even where it is not valid YAML."""
+
+_NEXT_OBJECT = re.compile(r"^(.*\})[ \t]*\n(?=\{)", re.M)
+"""Where one object of JSON ends and the next one begins, which kubectl reads as documents."""
 
 NO_MANIFEST = {
     "kustomization": "it is Kustomize's: to run what Kustomize makes, give the output of `kubectl kustomize`",
@@ -83,11 +86,11 @@ def read(folder: Path) -> UserFolder:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--apps {folder} {what}", "give the folder with the YAML files of your applications")
-    files = [it for it in named_files.listed("--apps", folder) if it.suffix in SUFFIXES]
+    files, passed = listing.manifests(folder)
     if not files:
         raise UsageError(f"there is no manifest below {folder}", f"files of --apps end in {' or '.join(SUFFIXES)}")
     found: list[UserManifest] = []
-    left_out: list[Untried] = []
+    left_out = [Untried(where=it.path, what=it.what, why=it.why) for it in passed]
     templates: list[Template] = []
     patches = kustomize.patches(folder)
     for file in files:
@@ -131,11 +134,15 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried | Temp
         text = named_files.text(file)
     except (OSError, UnicodeDecodeError) as unreadable:
         raise UsageError(f"{file} cannot be read: {unreadable}", "it must be UTF-8 text") from unreadable
+    if file.suffix == ".json" and _OURS.search(text):
+        text = _NEXT_OBJECT.sub(r"\1\n--- ", text)
     loader = Loader(text)
     try:
         check_yaml(text)
         for node in _objects(loader):
             line = node.start_mark.line + 1
+            # Before it is made a document, which puts what is merged beside what replaces it.
+            doubled = doubled_keys.first(node)
             document = with_text_keys(loader.construct_document(node))
             if document is None:
                 continue
@@ -145,7 +152,7 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried | Temp
             if why := _why_no_manifest(document, file):
                 yield Untried(where=f"{shown}:{line}", what="what has no kind", why=why)
                 continue
-            _require_single_keys(node, file)
+            _require_single(doubled, file)
             try:
                 _require_application(document, f"{file}:{line}")
             except Template as it:
@@ -172,14 +179,18 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried | Temp
 def _objects(loader: Loader) -> Iterator[yaml.Node]:
     """The documents of a file; of a list, as `kubectl get --output yaml` prints one, its items."""
     while loader.check_node():
-        node = loader.get_node()
-        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-        fields_of = {key.value: value for key, value in pairs if isinstance(key, yaml.ScalarNode)}
-        kind, items = fields_of.get("kind"), fields_of.get("items")
-        if kind is not None and kind.value in _LISTS and isinstance(items, yaml.SequenceNode):
-            yield from items.value
-        else:
-            yield node
+        yield from _items(loader.get_node())
+
+
+def _items(node: yaml.Node) -> Iterator[yaml.Node]:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    fields_of = {key.value: value for key, value in pairs if isinstance(key, yaml.ScalarNode)}
+    kind, items = fields_of.get("kind"), fields_of.get("items")
+    if kind is not None and kind.value in _LISTS and isinstance(items, yaml.SequenceNode):
+        for it in items.value:
+            yield from _items(it)
+    else:
+        yield node
 
 
 def _of_no_matter(document: object) -> str:
@@ -207,8 +218,8 @@ def _why_no_manifest(document: object, file: Path) -> str:
     return "" if isinstance(document, dict) and "apiVersion" in document else "it is no manifest"
 
 
-def _require_single_keys(node: yaml.Node, file: Path) -> None:
-    if it := doubled_keys.first(node):
+def _require_single(it: doubled_keys.Doubled | None, file: Path) -> None:
+    if it:
         raise UsageError(
             f"{file}:{it.line}: the key {it.key} stands in line {it.before} already",
             "write it once: which of both counts depends on the tool that reads the file",
@@ -276,6 +287,7 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
             raise UsageError(f"{what}: {wrong.message}", wrong.next_step) from wrong
     if not stored(document):
         unfilled.require_filled_in(document["spec"], what)
+        unfilled.require_filled_in(document["metadata"].get("labels") or {}, what)
 
 
 def _require_unique(manifests: Sequence[UserManifest]) -> None:

@@ -119,6 +119,32 @@ def test_what_only_several_nodes_or_zones_can_hold_is_left_out_and_named() -> No
     ]
 
 
+def test_what_volcano_and_another_api_server_are_needed_for_is_left_out_and_no_token_is_told() -> None:
+    steps = "org.apache.spark.deploy.k8s.features.VolcanoFeatureStep"
+    made, left_out = settled(
+        APP.replace(
+            '    spark.ui.enabled: "false"\n',
+            "    spark.kubernetes.scheduler.volcano.podGroupTemplateFile: /opt/group.yaml\n"
+            f"    spark.kubernetes.driver.pod.featureSteps: {steps}\n"
+            f"    spark.kubernetes.executor.pod.featureSteps: org.acme.Step,{steps}\n"
+            "    spark.kubernetes.driver.master: https://10.0.0.1:6443\n"
+            "    spark.kubernetes.authenticate.driver.oauthToken: hush\n",
+        )
+    )
+    conf = made["spec"]["sparkConf"]
+    assert conf["spark.kubernetes.executor.pod.featureSteps"] == "org.acme.Step"
+    assert [it for it in left_out if "volcano." in it or "Steps" in it or "master" in it or "oauth" in it] == [
+        "sparkConf spark.kubernetes.scheduler.volcano.podGroupTemplateFile",
+        f"sparkConf spark.kubernetes.driver.pod.featureSteps={steps}",
+        f"sparkConf spark.kubernetes.executor.pod.featureSteps=org.acme.Step,{steps}",
+        "sparkConf spark.kubernetes.driver.master",
+        "sparkConf spark.kubernetes.authenticate.driver.oauthToken",
+    ]
+    assert not {it.removeprefix("sparkConf ").partition("=")[0] for it in left_out} & conf.keys() - {
+        "spark.kubernetes.executor.pod.featureSteps"
+    }
+
+
 def test_a_node_and_a_runtime_class_of_a_template_are_left_out() -> None:
     made, left_out = settled(
         APP.replace(

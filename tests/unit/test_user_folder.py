@@ -301,3 +301,59 @@ def test_a_key_that_is_written_twice_is_told_with_its_lines(tmp_path: Path, old:
     with pytest.raises(UsageError, match=said) as error:
         apps_of(tmp_path, etl=PI.replace(old, new))
     assert error.value.next_step.startswith("write it once")
+
+
+def test_what_a_merge_brings_is_not_written_twice(tmp_path: Path) -> None:
+    merged = IN_A_FILE.replace(
+        "  driver: {cores: 1, serviceAccount: production}\n  executor: {instances: 1}\n",
+        "  driver: &pod {cores: 1, labels: {a: b}}\n  executor: {<<: *pod, labels: {c: d}}\n",
+    )
+    (app,) = apps_of(tmp_path, etl=merged)
+    assert app.spec["executor"] == {"cores": 1, "labels": {"c": "d"}}
+
+
+def test_each_file_is_read_once_and_what_is_passed_over_is_named(tmp_path: Path) -> None:
+    folder = written(tmp_path / "apps", team__etl=PI)
+    elsewhere = written(tmp_path / "elsewhere", other=CONNECT)
+    (folder / "a.yaml").symlink_to("team/etl.yaml")
+    (folder / "gone.yaml").symlink_to("nowhere.yaml")
+    (folder / "shared").symlink_to(elsewhere)
+    written(folder / ".cache", etl=PI)
+    (folder / "team" / "._etl.yaml").write_bytes(b"\x00\x05\x16\x07\xff")
+
+    read = user_folder.read(folder)
+
+    assert [it.where for it in read.manifests] == ["a.yaml:1"]
+    assert [str(it).split("; ")[0] for it in read.left_out] == [
+        "gone.yaml: the file is left out: it is a link that leads nowhere",
+        "shared: the folder is left out: it is a link to a folder, and these are not followed",
+        ".cache/etl.yaml: the file is left out: it is hidden",
+        "team/._etl.yaml: the file is left out: it is hidden",
+        "team/etl.yaml: the link is left out: it is the same file as a.yaml",
+    ]
+
+
+def test_objects_of_json_may_follow_one_another(tmp_path: Path) -> None:
+    """As kubectl reads them: its decoder takes a stream."""
+    apps = [yaml.safe_load(it) for it in (PI, CONNECT)]
+    (tmp_path / "lines.json").write_text("".join(f"{json.dumps(it)}\n" for it in apps))
+    (tmp_path / "indented.json").write_text("\n".join(json.dumps(it, indent=2) for it in apps))
+    found = user_folder.read(tmp_path).manifests
+    assert [(it.name, it.file, it.line > 1) for it in found] == [
+        ("etl", "indented.json", False),
+        ("notebooks", "indented.json", True),
+        ("etl", "lines.json", False),
+        ("notebooks", "lines.json", True),
+    ]
+
+
+def test_a_list_may_have_lists(tmp_path: Path) -> None:
+    inner = {"apiVersion": "v1", "kind": "List", "items": [yaml.safe_load(PI)]}
+    (tmp_path / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [inner]}))
+    assert [it.name for it in user_folder.read(tmp_path).manifests] == ["etl"]
+
+
+def test_a_label_that_is_still_to_be_filled_in_is_a_template(tmp_path: Path) -> None:
+    unfilled = IN_A_FILE.replace("  annotations:", "  labels: {team: '${TEAM}'}\n  annotations:")
+    with pytest.raises(UsageError, match=r"'\$\{TEAM\}' is a template"):
+        apps_of(tmp_path, etl=unfilled)

@@ -9,8 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.apps import users
-from harness.apps.moving import homes
+from harness.apps import said_before, users
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES
 from harness.apps.places import AT_A_TIME, END_SECONDS, places
 from harness.errors import UsageError
@@ -125,15 +124,7 @@ def _told(given: Given) -> Iterator[str]:
     yield from (f"--apps: {it}" for it in given.left_out)
     for place in places(given.apps):
         for it in place.applications:
-            _, left_out = users.ready(it, place.namespace, "")
-            if left_out:
-                yield f"--apps: {it.where}: {it.kind} {it.name} runs without its {', '.join(left_out)}"
-            if addresses := homes(it.document):
-                yield f"--apps: {it.where}: {it.kind} {it.name} names {', '.join(addresses)}, which no run has"
-            if gaps := ", ".join(it.gaps):
-                yield f"--apps: {it.where}: {it.kind} {it.name} runs with {gaps}, which nobody has filled in"
-            if missing := place.missing(it):
-                yield f"--apps: {it.where}: {it.kind} {it.name} needs {', '.join(map(str, missing))}, not in the folder"
+            yield from (f"--apps: {it.where}: {it.kind} {it.name} {said}" for said in said_before.lines(place, it))
 
 
 STORY = UserApps()
