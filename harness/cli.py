@@ -195,7 +195,10 @@ def _require_temporary_folder() -> None:
     if not given:
         return
     folder = Path(given)
-    if not folder.is_dir():
+    if not folder.is_absolute():
+        # It would be another folder for each program that is started in a folder of its own.
+        why = "it is not an absolute path"
+    elif not folder.is_dir():
         why = named_files.why_no_folder(folder) or "it does not exist"
     elif not os.access(folder, os.W_OK | os.X_OK):
         why = "this user may not write there"

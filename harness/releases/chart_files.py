@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,11 +23,11 @@ def files(path: Path) -> Iterator[tuple[str, bytes]]:
     folder that is a link or cannot be read.
     """
     if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if file.is_symlink():
-                raise UsageError(f"{file} of the chart is a link", "replace it by what it points to")
+        for file in _below(path):
             try:
-                if file.is_file() and _COMPILED not in file.relative_to(path).parts:
+                if file.is_symlink():
+                    raise UsageError(f"{file} of the chart is a link", "replace it by what it points to")
+                if stat.S_ISREG(file.stat().st_mode) and _COMPILED not in file.relative_to(path).parts:
                     yield file.relative_to(path).as_posix(), named_files.content(file)
             except OSError as closed:
                 raise UsageError(f"{file} of the chart cannot be read: {closed.strerror}", "correct it") from closed
@@ -35,6 +37,20 @@ def files(path: Path) -> Iterator[tuple[str, bytes]]:
             _, _, within = name.partition("/")
             if within and _COMPILED not in within.split("/"):
                 yield within, content
+
+
+def _below(path: Path) -> list[Path]:
+    """Everything below a folder, in order. Raises UsageError for a folder that cannot be listed: its files are some."""
+    found: list[Path] = []
+
+    def refuse(closed: OSError) -> None:
+        raise UsageError(
+            f"{closed.filename} of the chart cannot be read: {closed.strerror}", "let this user read it"
+        ) from closed
+
+    for above, folders, names in os.walk(path, onerror=refuse):
+        found += (Path(above, name) for name in (*folders, *names))
+    return sorted(found)
 
 
 def text(path: Path, name: str) -> str | None:

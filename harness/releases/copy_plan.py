@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -11,7 +12,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import UsageError
-from harness.images.references import ImageReference
+from harness.images.references import ImageReference, names_host
 from harness.matrix.release import Release
 from harness.toml_source import TomlSource
 from harness.untrusted import no_file
@@ -49,7 +50,8 @@ class Plan:
 def read(file: Path, release: Callable[[str], Release], spark_image: Callable[[str], str]) -> Plan:
     """The plan in a file; `release` finds a version, `spark_image` names the image of a Spark version.
 
-    Raises UsageError for a file that is missing, empty or wrong, and for a version that is unknown.
+    Raises UsageError for a file that is missing, empty or wrong, for a version that is unknown, and for what is no name
+    of an image; it names file, line and key.
     """
     if not file.is_file():
         raise UsageError(no_file("the plan", file), "docs/publishing.md shows one")
@@ -58,15 +60,31 @@ def read(file: Path, release: Callable[[str], Release], spark_image: Callable[[s
     source.require_values()
     images: list[tuple[str, str]] = []
     left_out: list[str] = []
-    for row in source.rows("release", PlannedRelease):
-        found = release(row.version)
-        images += _below(row.to, _names(found, row.parts, spark_image))
+    for number, row in enumerate(source.rows("release", PlannedRelease)):
+        with _told(source, "release", number, "version"):
+            found = release(row.version)
+        with _told(source, "release", number, "to"):
+            images += _below(row.to, _names(found, row.parts, spark_image))
         if "chart" in row.parts and not found.chart_oci:
             left_out.append(f"the chart of {row.version} is in no registry, but at {found.chart_repository}")
-    images += [(it.src, it.dst) for it in source.rows("image", PlannedImage)]
+    for number, image in enumerate(source.rows("image", PlannedImage)):
+        with _told(source, "image", number, "src"):
+            ImageReference.parse(image.src)
+        with _told(source, "image", number, "dst"):
+            ImageReference.parse(image.dst)
+        images.append((image.src, image.dst))
     if not images:
         raise UsageError(f"the plan {file} names nothing", "add a [[release]] or an [[image]]; see docs/publishing.md")
     return Plan(images=tuple(dict.fromkeys(images)), left_out=tuple(left_out))
+
+
+@contextmanager
+def _told(source: TomlSource, table: str, row: int, key: str) -> Iterator[None]:
+    """Say of what is refused within the block that this key of the plan asks for it."""
+    try:
+        yield
+    except UsageError as refused:
+        raise source.error(table, row, key, refused.message, refused.next_step) from refused
 
 
 def _names(release: Release, parts: Iterable[Part], spark_image: Callable[[str], str]) -> Iterator[str]:
@@ -80,6 +98,16 @@ def _names(release: Release, parts: Iterable[Part], spark_image: Callable[[str],
 
 
 def _below(to: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    below = to.rstrip("/")
+    if "://" in below:
+        # Of the names below it, the message would be about what nobody wrote.
+        ImageReference.parse(below)
+    if not names_host(f"{below}/"):
+        raise UsageError(
+            f"{to!r} does not begin with the host of a registry", f"write HOST/{below}, or docker.io/{below}"
+        )
     for name in names:
         image = ImageReference.parse(name)
-        yield name, f"{to.rstrip('/')}/{image.repository}:{image.tag}"
+        target = f"{below}/{image.repository}:{image.tag}"
+        ImageReference.parse(target)
+        yield name, target

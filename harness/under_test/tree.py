@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -10,8 +11,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
-from harness import process
+from harness import named_files, process
 from harness.errors import CatalogueError, CommandError, ToolError, UsageError
 from harness.foundry import operator, spark
 from harness.under_test import mistaken
@@ -24,6 +26,8 @@ _GIT_SECONDS = 60.0
 _LEFT_OUT = frozenset({".git", "bin", "node_modules", "__pycache__"})
 _REPLACED = re.compile(r"^\s*(?:replace\s+)?(\S+)(?:\s+v\S+)?\s+=>\s+(\.{1,2}/\S*|/\S+|\.{1,2})\s*(?://.*)?$", re.M)
 """A module that go.mod takes from a folder (go.dev/ref/mod, replace directive)."""
+_CLOSED = re.compile(r"^warning: could not open directory '(?P<folder>.*?)/?': (?P<why>.*)$", re.M)
+"""What git says of a folder that it cannot list (git 2.39, dir.c)."""
 _GIVE = "give the folder of kubeflow/spark-operator, or of a fork of it, in which go.mod is"
 
 
@@ -77,9 +81,9 @@ def read(folder: Path) -> Tree:
     """The checkout in a folder. Raises UsageError for one that is none, or whose Spark the foundry does not have."""
     _require_operator(folder)
     version = _spark(folder)
-    git, says = _git(folder)
-    files = _files(folder, by_git=git is not None)
     try:
+        git, says = _git(folder)
+        files = _files(folder, by_git=git is not None)
         _require_whole(folder, files)
         sha256 = sha256_of(folder, files)
     except OSError as closed:
@@ -188,7 +192,7 @@ def _files(folder: Path, *, by_git: bool) -> tuple[str, ...]:
     """The names of all files below a folder: those that git knows or would add, or where it has no say, nearly all."""
     if by_git:
         listed = _call_git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-        names = [name for name in listed if name and os.path.lexists(folder / name)]
+        names = [name for name in listed if name and named_files.there(folder / name)]
         modules = [name for name in names if _is_folder(folder / name) and not name.endswith("/")]
         files = {name for name in names if not _is_folder(folder / name)}
         return tuple(sorted({*files, *(f"{it}/{name}" for it in modules for name in _in_submodule(folder / it))}))
@@ -208,13 +212,17 @@ def _in_submodule(folder: Path) -> tuple[str, ...]:
 
 
 def _walk(folder: Path) -> Iterator[str]:
-    for above, folders, files in os.walk(folder):
+    for above, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [it for it in folders if it not in _LEFT_OUT]
         for name in (*files, *(it for it in folders if (Path(above) / it).is_symlink())):
             file = Path(above) / name
             # Sockets and pipes are part of nothing that is built.
             if file.is_symlink() or file.is_file():
                 yield file.relative_to(folder).as_posix()
+
+
+def _refuse(closed: OSError) -> NoReturn:
+    raise closed
 
 
 def _git(folder: Path) -> tuple[GitState | None, str]:
@@ -249,11 +257,15 @@ def _diff(folder: Path, changed: Sequence[str]) -> str:
             inside = () if name.endswith("/") else _in_submodule(file)
             whole.update(f"{sha256_of(file, inside)}  {name}\n".encode())
             continue
-        whole.update(f"{_line(file) if os.path.lexists(file) else 'gone'}  {name}\n".encode())
+        whole.update(f"{_line(file) if named_files.there(file) else 'gone'}  {name}\n".encode())
     return f"sha256:{whole.hexdigest()}"
 
 
 def _call_git(folder: Path, *words: str) -> str:
     # A repository's own configuration must not start a program of its own here.
     argv = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words]
-    return process.call(argv, timeout=_GIT_SECONDS, env={"GIT_OPTIONAL_LOCKS": "0"}).stdout
+    done = process.call(argv, timeout=_GIT_SECONDS, env={"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"})
+    if closed := _CLOSED.search(done.stderr):
+        # git leaves out what is in it, and ends as if nothing were missing.
+        raise PermissionError(errno.EACCES, closed["why"], str(folder / closed["folder"]))
+    return done.stdout

@@ -3,16 +3,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import operator_trees
 import pytest
 import report_samples
 
-from harness import cli, named_files
+from harness import cli, named_files, process
+from harness.errors import UsageError
+from harness.releases import chart_files
 from harness.run import lockstore
+from harness.under_test import tree
 
 APP = """\
 apiVersion: sparkoperator.k8s.io/v1beta2
@@ -132,6 +139,39 @@ def test_advice_and_audits_tell_a_folder_that_cannot_be_listed(
     assert [it.filename for it in refused] == [str(tmp_path / unlisted)]
 
 
+def test_what_is_built_has_no_folder_that_cannot_be_listed(tmp_path: Path, unlisted: str) -> None:
+    checkout = operator_trees.written(tmp_path / "operator")
+    closed = checkout / "api" / unlisted
+    closed.mkdir(parents=True)
+    with pytest.raises(UsageError, match=f"--operator {checkout}: {closed} cannot be read: Permission denied"):
+        tree.read(checkout)
+
+
+def test_git_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = operator_trees.written(tmp_path / "operator")
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-C", str(checkout))
+    for words in (("init", "--quiet"), ("add", "."), ("commit", "--quiet", "--message", "all of it")):
+        subprocess.run([*git, *words], check=True)
+    call = process.call
+
+    def warned(argv: Sequence[str], **given: Any) -> process.Completed:
+        done = call(argv, **given)
+        # As of a user who is not root, as which tests run in containers.
+        says = "warning: could not open directory 'api/': Permission denied\n" if "--others" in argv else ""
+        return dataclasses.replace(done, stderr=done.stderr + says)
+
+    monkeypatch.setattr(process, "call", warned)
+    with pytest.raises(UsageError, match=f"{checkout / 'api'} cannot be read: Permission denied"):
+        tree.read(checkout)
+
+
+def test_a_chart_with_a_folder_that_cannot_be_listed_is_not_read_in_part(tmp_path: Path, unlisted: str) -> None:
+    (tmp_path / "Chart.yaml").touch()
+    (tmp_path / "templates" / unlisted).mkdir(parents=True)
+    with pytest.raises(UsageError, match=f"{tmp_path}/templates/{unlisted} of the chart cannot be read: Permission"):
+        list(chart_files.files(tmp_path))
+
+
 def test_what_is_below_a_folder_has_files_that_links_lead_to(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "file").touch()
@@ -166,6 +206,16 @@ def test_a_folder_for_temporary_files_that_is_none(
     status, err = told(capsys, "matrix")
     assert (status, f"TMPDIR: {tmp_path / what} cannot" in err, why in err) == (3, True, True), err
     assert cli.main(["completion", "bash"]) == 0
+
+
+def test_a_folder_for_temporary_files_is_the_same_for_each_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", "tmp")
+    status, err = told(capsys, "matrix")
+    assert (status, "TMPDIR: tmp cannot hold temporary files: it is not an absolute path" in err) == (3, True), err
 
 
 def test_a_folder_for_temporary_files_that_cannot_be_written_to(
