@@ -30,9 +30,10 @@ _READERS = ("login", "stdin", "kinit", "sudo", "passwd ", "chpasswd", "passphras
 PRINTS = re.compile(rf"^(?P<lead>\s*\++\s+(?:echo|printf)\s+(?:-\w+\s+|'?%s(?:\\n)?'?\s+)?){_ARGUMENT}['\"]?\s*$")
 """What `set -x` shows of a command that prints one argument."""
 
+# `-p` is a port of Redis and LDAP.
 _LOGIN = re.compile(
-    rf"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z|cqlsh|twine)\b{_WITHIN}"
-    rf"\s-[paw](?!assWord\b)(?:=|\s*){_ARGUMENT}"
+    rf"(?:\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|kinit|beeline|hive|7z|cqlsh|twine)\b{_WITHIN}\s-[paw](?!assWord\b)"
+    rf"|\bredis-cli\b{_WITHIN}\s-a|\bldap\w+\b{_WITHIN}\s-w)(?:=|\s*){_ARGUMENT}"
 )
 _ADDED = re.compile(rf"\b(?:useradd|usermod){_WITHIN}\s(?:-p|--password)(?:=|\s+){_ARGUMENT}")
 _CAPITAL = re.compile(

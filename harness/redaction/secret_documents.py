@@ -18,6 +18,7 @@ NAMES = ("name", "key", "Name", "Key", "NAME", "KEY")
 
 _VALUES = frozenset({"value", "Value", "VALUE", "stringValue", "plain", "plaintext"})
 _HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+_DOTTED = re.compile(r"[\w-]+(?:\.[\w-]+)+")
 _FLAG = re.compile(r"--?(?=[A-Za-z])([\w.-]+)")
 _PROGRAM = re.compile(
     r"(?:\S*/)?(?:curl|redis-cli|mysql\w*|mariadb|mongo\w*|sshpass|ldap\w+|beeline|cqlsh|kadmin|smbclient|wget|mc|sqlcmd)"
@@ -175,7 +176,9 @@ def _is_pair(value: Sequence[Any]) -> bool:
     """Whether this is a header, or a property as Spark's REST API lists them: its name, and its value."""
     if len(value) != 2 or not isinstance(value[0], str):
         return False
-    return value[0].lower() in _HEADERS or ("." in value[0] and isinstance(value[1], str) and is_secret(value[0]))
+    if value[0].lower() in _HEADERS:
+        return True
+    return isinstance(value[1], str) and bool(_DOTTED.fullmatch(value[0])) and is_secret(value[0])
 
 
 def _name_in(value: Mapping[Any, Any] | Pairs) -> str:

@@ -42,7 +42,8 @@ _NAME_LINE = re.compile(
 )
 _VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=|│]\s*(?P<rest>\S.*)$""")
 _BLOCK = re.compile(r"(?:[!&]\S+\s+)*[|>][+-]?\d?[+-]?\s*(?:\#.*)?$")
-_LOGFMT = re.compile(r"[\s&;][\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
+_LOGFMT = re.compile(r"[\s&;][\w.-]+=|\s(?:&&|\|\||--?\w)")
+_COMMAND = re.compile(r"\s(?:\./|/)?\w[\w./-]*\s")
 _OTHER_FIELD = re.compile(r",\s[\w.-]+: ")
 # Labels of a metric, such as `secret`, are names.
 _METRIC = re.compile(r"""[a-zA-Z_:][\w:]*\{(?:\w+="(?:\\.|[^"\\])*",?)*\} \S+(?: \d+)?\s*$""")
@@ -134,8 +135,11 @@ class _Line:
     @staticmethod
     def _is_whole(field: re.Match[str], rest: str) -> bool:
         """Whether the rest of the line is the value: in a file of properties, and not in a command or a log."""
-        is_set = field["lead"].strip() in ("set", "SET")
-        return not _LOGFMT.search(rest) and (" " not in rest or bool(field["blank"]) or "." in field["key"] or is_set)
+        if _LOGFMT.search(rest):
+            return False
+        # An item of a list, such as compose's variables, and what cmd.exe sets, go on to the end of the line, too.
+        is_line = bool(field["blank"]) or field["lead"].strip() in ("set", "SET", "-")
+        return " " not in rest or is_line or ("." in field["key"] and not _COMMAND.search(rest))
 
     def _is_among_variables(self, field: re.Match[str]) -> bool:
         """Whether the lines before and after are variables too: in what `env` prints, a value may have blanks."""

@@ -13,19 +13,34 @@ from harness.redaction.secret_names import KEYS_OF
 # No rule about names holds in a line without one of these; a look for fixed words is much cheaper than any rule.
 WORDS = (
     *("pass", "pwd", "token", "secret", "cred", "cookie", "auth", "bearer", "signature", "dockerc", "sig="),
-    *("jaas", "key", "psk", "jwt", "sas", "otp", "connection", "session", "identified", "pw", "redis-cli"),
+    *(
+        "jaas",
+        "key",
+        "psk",
+        "jwt",
+        "sas",
+        "otp",
+        "_pat",
+        ".pat",
+        "-pat",
+        "connection",
+        "session",
+        "identified",
+        "pw",
+        "redis-cli",
+    ),
     *("kinit", "x-amz-", "code=", "x-goog", "curl", "crane", "skopeo", "from-literal", "data:", "login"),
     *("opaque", "mysql", "mariadb", "mongo", "user.info", "ldap", "8q~", "stringdata", "assertion", "verifier"),
     *("art-api", "beeline", "sqlcmd", "bcp ", "unzip", "zip -", "ssh-keygen", "::add-mask", "mc alias"),
     *("mosquitto", "mc config", "sudo -", "ctr ", "etcdctl", "smbclient", "delegation=", "kadmin", "cqlsh"),
     *("useradd", "usermod", "twine", "http-basic.", "unseal", "sqlplus", "impdp", "expdp", "rabbitmqctl", "setuser"),
     *("sig%3d", "securestring", "openssl", "http -", "https -", "vault kv", "mc admin", "net user", "nmcli", "7z "),
-    *("snmp", "ipmitool", "freerdp"),
+    *("snmp", "ipmitool", "freerdp", "honeycomb-team", "consul_encrypt"),
 )
 _SHORT = re.compile(
-    r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])|(?:bind|root|(?-i:[a-z]P))pw\b"
+    r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])|(?<=[a-z0-9][._-])pat(?![a-z])|(?:bind|root|(?-i:[a-z]P))pw\b"
 )
-_SHORT_WORDS = ("psk", "jwt", "sas", "otp", "pw")
+_SHORT_WORDS = ("psk", "jwt", "sas", "otp", "pw", "_pat", ".pat", "-pat")
 # In lower case, since a search for text in any case is much slower.
 _KEY_ENDS = re.compile("keys?(?![a-z]*(?:store|word|board))")
 _KEY_SET = re.compile(r"""\bkey["']?\s*[:=]""")

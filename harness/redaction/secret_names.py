@@ -22,7 +22,21 @@ _SECRET_ENDS = (
     *("masterkey", "sharedkey", "accountkey", "sharedaccesskey", "storagekey", "sshkey", "connectionstring"),
 )
 _SECRET_WORDS = frozenset(
-    {"pass", "passwort", "pw", "psk", "sas", "otp", "totp", "jwt", "bearer", "cookie", "cookies", "authorization"}
+    {
+        "pass",
+        "passwort",
+        "pat",
+        "pw",
+        "psk",
+        "sas",
+        "otp",
+        "totp",
+        "jwt",
+        "bearer",
+        "cookie",
+        "cookies",
+        "authorization",
+    }
 )
 # `fs.azure.account.key.…`, `api-key`, `clientKeyData`
 KEYS_OF = frozenset(
@@ -41,10 +55,23 @@ KEYS_OF = frozenset(
             "client",
             "consumer",
             "cookie",
+            "application",
+            "azure",
+            "crypt",
+            "gcp",
+            "integration",
+            "mailgun",
+            "openai",
+            "replication",
+            "rndc",
+            "sa",
+            "sendgrid",
+            "stripe",
+            "tsig",
+            "webhook",
         ),
         *(
             "crypto",
-            "customer",
             "decryption",
             "deploy",
             "encrypt",
@@ -89,7 +116,7 @@ _PAIRS = frozenset(
             ("props", "key"),
         ),
         *(("pass", "code"), ("pass", "phrase"), ("pass", "word")),
-        *(("code", "verifier"), ("client", "assertion"), ("art", "api")),
+        *(("code", "verifier"), ("client", "assertion"), ("art", "api"), ("honeycomb", "team"), ("consul", "encrypt")),
     )
 )
 
@@ -173,6 +200,15 @@ _ABOUT = frozenset(
             "hosts",
             "servers",
             "realm",
+            "prefix",
+            "suffix",
+            "title",
+            "description",
+            "watcher",
+            "alias",
+            "bits",
+            "ring",
+            "vault",
         ),
     )
 )
@@ -211,7 +247,14 @@ def is_secret(name: str) -> bool:
     if slash and "." in prefix and not prefix.startswith("."):
         # An annotation or a label: its domain says nothing.
         name = rest
-    words = [word.lower() for word in _WORDS.findall(_AZURE.sub("", name))]
+    within = _AZURE.sub("", name)
+    if within != name and ".azure.sas." in name and not within.endswith(".provider.type"):
+        # Of a container, which may be called anything
+        return True
+    words = [word.lower() for word in _WORDS.findall(within)]
+    if words[-2:] == ["secret", "key"] and words[-3:-2] and words[-3] in ("password", "username"):
+        # The name of a key in a Secret
+        return False
     if not words or words[0] in _ABOUT_FIRST or (words[-1] == "secret" and words[-2:-1] and words[-2] in _SECRETS_OF):
         return False
     if any(pair in (("key", "ref"), ("key", "refs")) for pair in itertools.pairwise(words)):
@@ -231,11 +274,16 @@ def _tells(words: list[str], at: int) -> bool:
     pair = (word, following[0]) if following else ("", "")
     if pair in _PAIRS or (word in KEYS_OF and pair[1] in ("key", "keys")):
         return not _ABOUT.intersection(following[1:])
+    if pair == ("customer", "key"):
+        # Of a storage that encrypts with it; tables have columns of this name.
+        return "encryption" in words[:at] or "sse" in words[:at] or "ssecustomer" in words
     if not (word in _SECRET_WORDS or word.endswith(_SECRET_ENDS)):
+        return False
+    if word == "pat" and not at:
         return False
     if word in _SECRET_WORDS and following:
         # Short words are a secret's where the name ends, or before its number: `sas`, `DB_PASS_2`.
-        return word == "sas" or all(it.isdigit() for it in following)
+        return all(it.isdigit() for it in following) or (word == "sas" and not _ABOUT.intersection(following))
     about = _ABOUT if word.endswith("key") else _ABOUT_OR_KEY
     return not about.intersection(following)
 

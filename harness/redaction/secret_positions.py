@@ -56,12 +56,17 @@ PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     # A user and a password together
     (
-        ("sqlplus", "impdp", "expdp", "sqlldr"),
+        ("sqlplus", "impdp", "expdp", "sqlldr", "sqlcl", "rman "),
         (
-            rf"\b(?:sqlplus|impdp|expdp|sqlldr){WITHIN}\s['\"]?(?:userid=)?[\w$#.-]+/(?!/)"
+            rf"\b(?:sqlplus|impdp|expdp|sqlldr|sqlcl|rman){WITHIN}\s['\"]?(?:userid=)?[\w$#.-]+/(?!/)"
             r"(?P<quote>\\?\")?(?P<value>(?(quote)[^\"\n]+|[^\s@/'\"]+))(?=\\?\"?@)"
         ),
     ),
+    (
+        ("sqlplus", "sqlcl"),
+        r"\b(?:sqlplus|sqlcl)\s(?:-\w+\s+){0,5}[A-Za-z][\w$#]*/(?!/)(?P<value>[^\s@/'\"]+)(?=\s*(?:$|[|&;<]|as\s|@))",
+    ),
+    (("securestring",), rf"\bConvertTo-SecureString\s+(?:-(?:String|AsPlainText|Force)\s+){{0,3}}{ARGUMENT}"),
     (
         ("addauth digest", "stats auth", "user add "),
         (
@@ -80,7 +85,17 @@ PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("insecure-password", "userlist", " password "),
         rf"^\s*user\s+{_ONE}\s+(?:insecure-)?password\s+{ARGUMENT}",
     ),
-    # Redis
+    (("::add-mask",), r"::add-mask::(?P<value>\S(?:\S|[^\S\n]++(?=\S))*+)"),
+    (("requirepass", "masterauth"), r"\b(?:requirepass|masterauth)\s+['\"]?(?P<value>[^\s'\"=:]+)"),
+    # Redis: `AUTH x` and `AUTH user x`, also as its protocol has it
+    (
+        ("auth ",),
+        r"(?:\bredis-cli\s(?:[^|&;\n]{0,200}?\s)?|[:\w]>\s*|^>\s+)(?i:AUTH)\s+(?:[\w.-]+[^\S\n]+)?(?P<value>[^\s|&;<>]+)(?=\s*(?:$|[|&;]))",
+    ),
+    (
+        ("auth\\r",),
+        r"(?i:AUTH)\\r\\n(?:\$\d+\\r\\n[^\\\n]{1,200}\\r\\n(?=\$))?\$\d+\\r\\n(?P<value>[^\\\n]{1,400})",
+    ),
     (
         ('"auth"', "setuser"),
         r"(?i:\"AUTH\"\s(?:\"[^\"\n]{1,200}\"\s)?\"(?P<value>(?:\\.|[^\"\\\n]){1,400})(?=\"))",

@@ -20,7 +20,7 @@ from harness.redaction.secret_values import QUOTE, WRAPPERS, Value, quoted_value
 # Every name of a secret has one of these; its name is what is around it.
 _CORE = re.compile(
     r"pass|pw|secret|token|cred|dockerc|signature|key|connection|session|psk|sas|otp|jwt|bearer|cookie|auth"
-    r"|verifier|assertion|art-api"
+    r"|verifier|assertion|art-api|[._-]pat(?![a-z])|honeycomb-team|encrypt(?=[\"'=: ])"
 )
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./$-")
 _NAME_END = re.compile(r"[\w./$-]*\w(?:\[\w+\]| (?:ID(?=\s*[:=]\s)|\d{1,2}(?=:\s)))?")
@@ -71,7 +71,7 @@ _COMMAND = re.compile(
 _TUPLE = re.compile(r"""(\(\s*(?![a-z]+,\s+[a-z]+\))['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
 # Scala prints no blank behind the comma, and no quotes around what has blanks.
 _SCALA_TUPLE = re.compile(
-    r"""(\(([\w.$/-]+),)(?!\s)((?:[^()\n"']|\([^()\n"']{0,200}\)){1,500}?)(?=\)(?:[,)\]}\s]|$))"""
+    r"""(\(([\w.$/-]+),)(?![\s"'])((?:[^()\n"']|(?<=\w)["'](?=\w)|\([^()\n"']{0,200}\)){1,500}?)(?=\)(?:[,)\]}\s]|$))"""
 )
 # The same with both in quotes, also as the first arguments of a function
 _QUOTED_PAIR = re.compile(
@@ -86,8 +86,6 @@ _COLUMNS = re.compile(
     r"(^\s*(?!\S+-\d+\s)([\w.-]+)\s+[|│]\s+)(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?:[^|│\s]|\s++(?=[^|│\s]))*+)(?=\s*$)"
 )
 _TRIPLE = re.compile(r"(\{([A-Z][A-Z0-9_]+) )(\S+)(?= (?:nil|<nil>|&))")
-_DIRECTIVE = re.compile(r"(\b(?:requirepass|masterauth)\s+['\"]?)([^\s'\"=:]+)")
-_MASKED_IN_CI = re.compile(r"(::add-mask::)(\S(?:\S|[^\S\n]++(?=\S))*+)")
 _SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S(?:\S|[^\S\n]++(?=\S))*+)")
 # Erlang prints `{password,"x"}` and `{password,<<"x">>}`.
 _ERLANG = re.compile(r"(\{([a-z]\w{1,80}),\s?(?:<<)?\")((?:\\.|[^\"\\\n])++)(?=\")")
@@ -105,7 +103,7 @@ _SET_TO = re.compile(
     r"""((?i:\b(?:set|setting|changed|changing|updated|updating|overrid(?:ing|e[ns]?|den)|replac(?:ed|ing)))\s+"""
     r"""(?:(?i:property|option|key|setting|parameter|variable|value\s+of)\s+)?["'`]?"""
     r"""((?=[\w-]{1,120}[._])[\w.-]{1,200}+)["'`]?\s+(?:\([^()\n]{1,80}\)\s+)?(?:from\s+\S+\s+)?(?:to|with):?\s+(?P<quote>["'`])?)"""
-    r"""((?(quote)[^\n"'`]+|[^\s"'`]+))"""
+    r"""((?(quote)(?:(?!(?P=quote))[^\n])+|[^\s"'`]+))"""
 )
 # The last argument of what holds a user and a password
 _LOGIN_OBJECT = re.compile(
@@ -115,7 +113,7 @@ _LOGIN_OBJECT = re.compile(
 # A line of .netrc
 _ALONE = re.compile(rf"(^\s+password[ ]+)(?!(?:{'|'.join(STATUS_WORDS)})\b)(\S+)(?=\s*$)")
 # The second value of a change: `~ password = "old" -> "new"`
-_CHANGED = re.compile(rf"{QUOTE}?\s*->\s*(?={QUOTE})")
+_CHANGED = re.compile(rf"{QUOTE}?(?:\((?:sensitive(?: value)?|known after apply)\))?\s*->\s*(?={QUOTE})")
 _SAID = re.compile(
     r"(?i)(\b(?:pass(?:word|phrase)\s+(?:is|was|set to|now):?\s+|(?:api\s?key|token|secret)\s+"
     r"(?:is:?\s+(?=[\"'])|(?:is|value|provided|given|used):\s+)"
@@ -191,14 +189,16 @@ def _pairs(line: str) -> str:
         position = end
         name = line[start:end]
         value = _value_of(line, start, end) if is_secret(name.lstrip("-")) else None
-        if value is not None and value.text and not is_harmless(value.text, name):
+        if value is None:
+            continue
+        if value.text and not is_harmless(value.text, name):
             parts += [line[at : value.start], MASK]
             at = position = value.end
-            changed = _CHANGED.match(line, at)
-            if changed:
-                value = value_at(line, changed.end())
-                parts += [line[at : value.start], MASK]
-                at = position = value.end
+        changed = _CHANGED.match(line, value.end)
+        value = value_at(line, changed.end()) if changed else value
+        if changed and not is_harmless(value.text, name):
+            parts += [line[at : value.start], MASK]
+            at = position = value.end
     return "".join([*parts, line[at:]]) if parts else line
 
 
@@ -387,8 +387,6 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     ((" to ", " to: "), _by_pattern(_SET_FROM, 2, 3)),
     ((" to ", " to: ", " with ", " with: "), _by_pattern(_SET_TO, 2, 4)),
     (("with ",), _by_pattern(_TRIED, 0, 3)),
-    (("requirepass", "masterauth"), _by_pattern(_DIRECTIVE, 0, 2)),
-    (("::add-mask",), _by_pattern(_MASKED_IN_CI, 0, 2)),
     (("::s",), _by_pattern(_SET_IN_CI, 2, 3)),
     (("password ",), _by_pattern(_ALONE, 0, 2)),
     (("\t",), _by_pattern(_TABBED, 2, 3)),

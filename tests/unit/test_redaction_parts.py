@@ -12,7 +12,7 @@ import pytest
 import redaction_shapes as corpus
 import redaction_yaml_shapes as shapes
 
-from harness.redaction import secret_forms, secret_parts, secret_yaml
+from harness.redaction import secret_form_table, secret_parts, secret_yaml
 from harness.redaction.redactor import Redactor
 
 _POD = """\
@@ -152,6 +152,9 @@ def test_a_place_in_a_part_is_that_of_the_same_character_in_the_whole() -> None:
 _LETTERS = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY" * 3
 _HEX = "0a1b2c3d4e5f6789" * 4
 _FORMS = (
+    f"routing_key: {_HEX[:32]}",
+    f"AKIAIOSFODNN7EXAMPLQ:{_LETTERS[:40]}",
+    *("ORA_DSN=me/swordfish@db", "CONNECT me/swordfish@db", "me/swordfish@db:1521/x"),
     "dial tcp: lookup me:Jx7kq2LmPq@db.example.org: no such host",
     "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.",
     *(f"gh{kind}_{_LETTERS[:36]}" for kind in "pousr"),
@@ -209,7 +212,7 @@ _FORMS = (
 def test_whatever_has_a_form_of_its_own_is_looked_for(length: int) -> None:
     texts = [f"{'x ' * (length // 2)}\n{form}\n" for form in _FORMS]
     assert [text[-120:] for text in texts if Redactor().text(text) == text] == []
-    missing = [it.form.pattern for it in secret_forms._FORMS if not any(it.form.search(text) for text in texts)]
+    missing = [it.form.pattern for it in secret_form_table.FORMS if not any(it.form.search(text) for text in texts)]
     assert missing == []
 
 
