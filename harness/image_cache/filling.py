@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from harness.errors import DiskError, HarnessError, RegistryError, UnavailableError
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.images.references import ImageReference
-from harness.registries.client import listed_platforms
-from harness.registries.manifest_shape import entry_for
+from harness.registries.manifest_shape import require_image
+from harness.registries.platform_choice import chain_to, entry_for, listed_platforms
 from harness.registries.push import RawManifest, Transfer
 from harness.waiting import Cancelled, Deadline, cancelled
 from harness.wording import counted
@@ -192,18 +192,23 @@ class Filling:
     def _described(self, client: Transfer, asked: Asked) -> CachedImage:
         """The image by its manifests, which are stored, and by its configuration, which says for what it is."""
         top = self._manifest(client, asked.image, asked.digest)
-        manifests = [top]
-        if top.is_index:
-            below = entry_for(top.content, self._platform)
-            if not below:
-                raise _wrong_platform(client, asked.image, listed_platforms(top.content), self._platform)
-            manifests.append(self._manifest(client, asked.image, below))
+        said: list[str] = []
+
+        def platform_of(manifest: RawManifest) -> str:
+            said.append(self._platform_said(client, asked.image, manifest))
+            return said[-1]
+
+        name = f"{asked.image} at {client.server}"
+        manifests = chain_to(
+            top, self._platform, lambda it: self._manifest(client, asked.image, it), platform_of, name=name
+        )
+        if not manifests or (not top.is_index and platform_of(top) != self._platform):
+            raise _wrong_platform(client, asked.image, listed_platforms(top.content) or said, self._platform)
         own = manifests[-1]
-        require_usable(own, f"{asked.image} at {client.server}")
+        require_usable(own, name)
         config = own.content["config"]
-        about = Content(digest=str(config["digest"]), size=int(config["size"]))
         # Also of an index: where content is on a host that is blocked, this is known now, and not with a cluster made.
-        self._read_config(client, asked.image, about, of_platform=not top.is_index)
+        self._config(client, asked.image, own)
         return CachedImage(
             reference=asked.image.canonical,
             digest=top.digest,
@@ -224,33 +229,34 @@ class Filling:
             raise RegistryError(
                 f"{client.server} answered 404 for the manifest {image.name}@{digest}, which it names itself",
                 "push the image again, with all its platforms",
-                status=404,
+                status=200,
             )
         self._cache.write_manifest(found)
         return found
 
-    def _read_config(self, client: Transfer, image: ImageReference, config: Content, *, of_platform: bool) -> None:
-        """Fetch the configuration. Raises UnavailableError where it is `of_platform` to say for what the image is, and
-        that is another.
-        """
-        if config.size > _CONFIGS:
-            raise RegistryError(f"the configuration of {image} has {config.size} bytes", "push the image again")
-        self._layer(client, image, config)
-        if not of_platform:
-            return
+    def _config(self, client: Transfer, image: ImageReference, manifest: RawManifest) -> bytes:
+        """The configuration that a usable manifest names."""
+        config = manifest.content["config"]
+        about = Content(digest=str(config["digest"]), size=int(config["size"]))
+        if about.size > _CONFIGS:
+            raise RegistryError(f"the configuration of {image} has {about.size} bytes", "push the image again")
+        self._layer(client, image, about)
+        return self._cache.data(about.digest).read_bytes()
+
+    def _platform_said(self, client: Transfer, image: ImageReference, manifest: RawManifest) -> str:
+        """For what a manifest is by its configuration. Raises UnavailableError where that is none of an image."""
+        require_usable(manifest, f"{image} at {client.server}")
         try:
-            said = json.loads(self._cache.data(config.digest).read_bytes())
+            said = json.loads(self._config(client, image, manifest))
         except ValueError:
             said = None
         if not isinstance(said, dict) or not said.get("os"):
             raise UnavailableError(
-                f"{image} at {client.server} is no container image: its configuration {config.digest} names no "
-                "operating system",
+                f"{image} at {client.server} is no container image: its configuration "
+                f"{manifest.content['config']['digest']} names no operating system",
                 "check the image's name: a chart or another artifact may have it",
             )
-        found = f"{said.get('os', '')}/{said.get('architecture', '')}"
-        if found != self._platform:
-            raise _wrong_platform(client, image, [found], self._platform)
+        return f"{said.get('os', '')}/{said.get('architecture', '')}"
 
     def _layer(self, client: Transfer, image: ImageReference, content: Content) -> None:
         try:
@@ -294,6 +300,7 @@ def _ended_by(future: Future[None]) -> BaseException | None:
 
 def require_usable(manifest: RawManifest, name: str) -> None:
     """Raise UnavailableError where nodes cannot make a container of an image that is there."""
+    require_image(manifest.content, name)
     if not manifest.content.get("config") or "layers" not in manifest.content:
         raise UnavailableError(
             f"{name} is of the type {manifest.media_type}, which containerd no longer pulls",

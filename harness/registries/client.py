@@ -16,7 +16,8 @@ from harness.images.references import DOCKER_HUB, ImageReference, is_digest
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.connection import Connection, json_of
-from harness.registries.manifest_shape import entry_for, require_sound, type_of
+from harness.registries.manifest_shape import artifact, require_image, require_sound, type_of
+from harness.registries.platform_choice import DEPTH, Platform, chain_to, listed_platforms, platform_from
 from harness.registries.problems import is_registrys, unreachable
 
 _NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
@@ -49,24 +50,10 @@ class Manifest:
     descriptor: Descriptor
     content: Mapping[str, Any]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Platform:
-    """An image for one operating system and architecture; `digest` is that of its manifest."""
-
-    os: str
-    architecture: str
-    variant: str = ""
-    digest: str
-
-    def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
-
-
-def listed_platforms(index: Mapping[str, Any]) -> list[str]:
-    """The platforms that an index lists, `linux/arm64`, without attestations; none of another manifest."""
-    named = [it.get("platform") or {} for it in index.get("manifests") or []]
-    return [f"{it.get('os')}/{it.get('architecture')}" for it in named if it.get("os", "unknown") != "unknown"]
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists manifests of several platforms."""
+        return self.descriptor.is_index
 
 
 class RegistryClient(Connection):
@@ -219,6 +206,10 @@ class RegistryClient(Connection):
         """These digests, and the platforms of the image that such a node does not run."""
         top = self.manifest(reference)
         own = self._for_platform(top, reference, platform)
+        if not top.is_index:
+            there = self._own_platform(own, reference)
+            if platform not in (str(there), f"{there.os}/{there.architecture}"):
+                raise self._wrong_platform(reference, str(there), platform)
         known = frozenset({top.descriptor.digest, own.descriptor.digest, self._config_digest(own, reference)})
         return known, tuple(it for it in listed_platforms(top.content) if it != platform)
 
@@ -252,38 +243,64 @@ class RegistryClient(Connection):
         name = ImageReference(registry=self.host, repository=repository, tag="latest")
         return self._send(method, f"{self.root}/{repository}/{path}", name)
 
-    def platforms_of(self, manifest: Manifest, reference: ImageReference) -> tuple[Platform, ...]:
-        """The platforms of an image whose manifest or index has been read."""
-        if not manifest.descriptor.is_index:
-            return (_platform(self._config_of(manifest, reference), manifest.descriptor.digest),)
-        return tuple(
-            _platform(entry["platform"], entry["digest"])
-            for entry in manifest.content.get("manifests") or []
-            if (entry.get("platform") or {}).get("os", "unknown") != "unknown"
-        )
+    def platforms_of(self, manifest: Manifest, reference: ImageReference, *, below: int = 0) -> tuple[Platform, ...]:
+        """The platforms of an image whose manifest or index has been read, also of what an index says nothing about."""
+        if not manifest.is_index:
+            return (platform_from(self._config_of(manifest, reference), manifest.descriptor.digest),)
+        found: list[Platform] = []
+        for entry in manifest.content.get("manifests") or []:
+            named = entry.get("platform") or {}
+            if named.get("os"):
+                found += [platform_from(named, entry["digest"])] if named["os"] != "unknown" else []
+            elif below < DEPTH:
+                inner = self._listed(reference.pinned(entry["digest"]), manifest)
+                found += () if artifact(inner.content) else self.platforms_of(inner, reference, below=below + 1)
+        return tuple(found)
 
     def _read_manifest(self, response: httpx.Response, name: str) -> tuple[dict[str, Any], str]:
         """The content and the media type of a manifest. Raises RegistryError for what nothing can be done by."""
         content = json_of(response)
         media_type = type_of(content, _media_type(response))
-        require_sound(content, media_type, f"the manifest that {self.server} has for {name}")
+        require_sound(content, media_type, f"that {self.server} has for {name}")
         return content, media_type
 
     def _for_platform(self, manifest: Manifest, reference: ImageReference, platform: str) -> Manifest:
-        if not manifest.descriptor.is_index:
-            return manifest
-        below = entry_for(manifest.content, platform)
-        there = self.platforms_of(manifest, reference)
-        # With its variant, a platform is one that somebody has read of this index.
-        below = next((it.digest for it in there if str(it) == platform), below)
-        if below:
-            return self.manifest(reference.pinned(below))
-        raise RegistryError(
-            f"{self.server} has {_shown(reference)} for {', '.join(map(str, there)) or 'no platform'}, "
-            f"not for {platform}",
+        chain = chain_to(
+            manifest,
+            platform,
+            lambda digest: self._listed(reference.pinned(digest), manifest),
+            lambda below: str(self._own_platform(below, reference)),
+            name=f"{_shown(reference)} at {self.server}",
+        )
+        if chain:
+            return chain[-1]
+        there = ", ".join(map(str, self.platforms_of(manifest, reference))) or "no platform"
+        raise self._wrong_platform(reference, there, platform)
+
+    def _wrong_platform(self, reference: ImageReference, there: str, platform: str) -> RegistryError:
+        return RegistryError(
+            f"{self.server} has {_shown(reference)} for {there}, not for {platform}",
             "choose a release that is published for this machine's architecture",
             status=404,
         )
+
+    def _listed(self, reference: ImageReference, index: Manifest) -> Manifest:
+        """A manifest that an index lists. Without it the image is there, and broken."""
+        try:
+            return self.manifest(reference)
+        except RegistryError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            raise RegistryError(
+                f"the index {index.descriptor.digest} lists a manifest that is not there: {error.message}",
+                "push the image again, with all its platforms",
+                status=HTTPStatus.OK,
+            ) from error
+
+    def _own_platform(self, manifest: Manifest, reference: ImageReference) -> Platform:
+        """For what a manifest is by its configuration. Raises RegistryError for one that is no image's."""
+        require_image(manifest.content, f"{_shown(reference)} at {self.server}")
+        return platform_from(self._config_of(manifest, reference), manifest.descriptor.digest)
 
     def _config_digest(self, manifest: Manifest, reference: ImageReference) -> str:
         try:
@@ -363,15 +380,6 @@ def announced(response: httpx.Response) -> str:
 
 def _media_type(response: httpx.Response) -> str:
     return str(response.headers.get("content-type", "")).partition(";")[0].strip()
-
-
-def _platform(fields: Mapping[str, Any], digest: str) -> Platform:
-    return Platform(
-        os=str(fields.get("os", "")),
-        architecture=str(fields.get("architecture", "")),
-        variant=str(fields.get("variant") or ""),
-        digest=digest,
-    )
 
 
 def _shown(reference: ImageReference) -> str:

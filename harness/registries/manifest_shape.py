@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a manifest must have before anything is done by it, and which entry of an index is for a platform.
+"""What a manifest must have before anything is done by it.
 
 Digests become names of files and parts of addresses, and a registry can write anything into a manifest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -15,14 +15,27 @@ from harness.errors import RegistryError
 from harness.images import media_types
 from harness.images.references import is_digest
 
+_IMAGE_CONFIGS = (media_types.CONFIG, "application/vnd.docker.container.image.v1+json", "application/octet-stream", "")
+"""What nodes take for an image's configuration; containerd reads the third as the second (ConvertManifest)."""
+_LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.", "application/octet-stream")
+# Words in media types of what is stored as images are (helm.sh/docs/topics/registries; cosign's and in-toto's specs).
+_ARTIFACTS = {
+    "cncf.helm": "a Helm chart",
+    "simplesigning": "a signature of cosign",
+    "in-toto": "an attestation",
+    "sigstore.bundle": "a bundle of Sigstore",
+    "docker.plugin": "a plugin of Docker",
+    "wasm": "a WebAssembly module",
+    "cyclonedx": "an SBOM",
+    "spdx": "an SBOM",
+}
 _SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
-# The variants that a node without one takes (containerd/platforms, database.go: normalizeArch).
-_USUAL_VARIANTS = {"amd64": ("", "v1"), "arm64": ("", "v8")}
 
 
 def _a_digest(value: str) -> str:
     if not is_digest(value):
-        raise ValueError(f"{value[:100]!r} is not a digest")
+        how = ", which is written in lower case" if is_digest(value.lower()) else ""
+        raise ValueError(f"{value[:100]!r} is not a digest{how}")
     return value
 
 
@@ -54,13 +67,13 @@ class _Document(BaseModel):
     annotations: dict[str, Any] | None = None
 
 
-def require_sound(content: Mapping[str, Any], media_type: str, name: str) -> None:
+def require_sound(content: Mapping[str, Any], media_type: str, whose: str) -> None:
     """Raise RegistryError for a manifest that lists something without a valid digest or size, or is of Docker's
-    schema 1. `name` says which one it is, for messages.
+    schema 1. `whose` says which one it is, for messages: what follows "the manifest" or "the index".
     """
-    if media_type.startswith(_SCHEMA_1):
+    if media_type.startswith(_SCHEMA_1) or content.get("schemaVersion") == 1:
         raise RegistryError(
-            f"{name} is of Docker's schema 1 ({media_type}), which containerd no longer pulls",
+            f"the manifest {whose} is of Docker's schema 1 ({media_type}), which containerd no longer pulls",
             "build the image again and push it with a current client",
             status=200,
         )
@@ -69,8 +82,9 @@ def require_sound(content: Mapping[str, Any], media_type: str, name: str) -> Non
     except ValidationError as broken:
         first = broken.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
+        kind = "index" if media_type in media_types.INDEXES or "manifests" in content else "manifest"
         raise RegistryError(
-            f"{name} cannot be used: {where}: {_told(first['msg'])}",
+            f"the {kind} {whose} is malformed and cannot be used: {where}: {_told(first['msg'])}",
             "push the image again; if that does not help, ask who runs the registry",
             status=200,
         ) from broken
@@ -92,22 +106,26 @@ def type_of(content: Mapping[str, Any], said: str) -> str:
     return (media_types.INDEXES if "manifests" in content else media_types.MANIFESTS)[0]
 
 
-def entry_for(index: Mapping[str, Any], platform: str) -> str:
-    """The digest of the manifest for a platform, as containerd chooses it; empty without one.
+def artifact(content: Mapping[str, Any]) -> str:
+    """What a manifest is of that is no container image's, `a Helm chart`; empty for an image, and for an index."""
+    if "manifests" in content:
+        return ""
+    config = str((content.get("config") or {}).get("mediaType") or "")
+    layers = [str(it.get("mediaType") or "") for it in content.get("layers") or []]
+    foreign = [it for it in layers if it and not it.startswith(_LAYERS)]
+    if config in _IMAGE_CONFIGS and len(foreign) < max(len(layers), 1):
+        return ""
+    named = (str(content.get("artifactType") or ""), "" if config in (*_IMAGE_CONFIGS, media_types.EMPTY) else config)
+    types = [it for it in (*named, *foreign) if it]
+    known = (what for words, what in _ARTIFACTS.items() if any(words in it for it in types))
+    return next(known, f"an artifact of the type {types[0] if types else config}")
 
-    That is the first that fits, one for every processor of an architecture before those for newer ones (`amd64/v3`).
-    Where the index does not say for what its only manifest is, it is that.
-    """
-    entries: Sequence[Mapping[str, Any]] = index.get("manifests") or []
-    usual = _USUAL_VARIANTS.get(platform.rpartition("/")[2], ("",))
-    fitting = [it for it in entries if _platform_of(it) == platform]
-    fitting.sort(key=lambda it: (it["platform"].get("variant") or "") not in usual)
-    if fitting:
-        return str(fitting[0]["digest"])
-    alone = len(entries) == 1 and not (entries[0].get("platform") or {}).get("os")
-    return str(entries[0]["digest"]) if alone else ""
 
-
-def _platform_of(entry: Mapping[str, Any]) -> str:
-    named = entry.get("platform") or {}
-    return f"{named.get('os')}/{named.get('architecture')}"
+def require_image(content: Mapping[str, Any], name: str) -> None:
+    """Raise RegistryError for a manifest of something that is no container image."""
+    if what := artifact(content):
+        raise RegistryError(
+            f"{name} is no container image: it is {what}",
+            "check the image's name: a chart or another artifact may have it",
+            status=200,
+        )

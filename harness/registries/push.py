@@ -376,7 +376,7 @@ def as_manifest(raw: bytes) -> RawManifest:
     media_type = (
         content.get("mediaType") or (media_types.INDEXES if "manifests" in content else media_types.MANIFESTS)[0]
     )
-    require_sound(content, "", f"the manifest {digest_of(raw)}")
+    require_sound(content, "", digest_of(raw))
     return RawManifest(digest=digest_of(raw), media_type=str(media_type), raw=raw, content=content)
 
 

@@ -20,8 +20,8 @@ from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix.model import Cell, Environment
 from harness.registries import limits
-from harness.registries.client import listed_platforms
 from harness.registries.local import NodeRegistries
+from harness.registries.platform_choice import listed_platforms
 from harness.registries.sources import Mirrored, Upstream, is_trouble
 from harness.verdicts import Finding, errored, unavailable
 from harness.waiting import Cancelled

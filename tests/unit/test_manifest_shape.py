@@ -18,7 +18,7 @@ from harness.image_cache.filling import Filling
 from harness.images import media_types
 from harness.images.references import ImageReference
 from harness.registries.copy import copy
-from harness.registries.manifest_shape import entry_for
+from harness.registries.platform_choice import entry_for
 from harness.registries.push import Transfer
 
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
@@ -259,3 +259,131 @@ def test_no_error_of_these_is_anything_else(tmp_path: Path) -> None:
     for content in (b"[]", b"null", b"no JSON"):
         with pytest.raises(HarnessError):
             fetched(Registry(PLAIN, content, said=media_types.MANIFEST, header=digest(content)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "how"),
+    [
+        (digest(PLAIN).replace("sha256", "SHA256"), "is not a digest, which is written in lower case"),
+        (digest(PLAIN).upper().replace("SHA256", "sha256"), "is not a digest, which is written in lower case"),
+        (digest(PLAIN).removeprefix("sha256:"), "is not a digest"),
+        (digest(PLAIN).replace("sha256", "blake3"), "is not a digest"),
+        (digest(PLAIN)[:-1], "is not a digest"),
+        (f"sha1:{'1' * 40}", "is not a digest"),
+    ],
+)
+def test_an_index_with_digests_that_are_none_is_malformed_and_not_missing(
+    written: str, how: str, tmp_path: Path
+) -> None:
+    listed = {"mediaType": media_types.MANIFEST, "digest": written, "size": len(PLAIN), "platform": AMD64}
+    registry = Registry(index(listed), PLAIN)
+    uses: list[Callable[[], object]] = [lambda: fetched(registry, tmp_path), lambda: on_node(registry)]
+    for use in uses:
+        with pytest.raises(
+            RegistryError, match=r"the index that 127\.0\.0\.1:\d+ has for acme/app.* malformed"
+        ) as raised:
+            use()
+        assert raised.value.message.endswith(f"manifests.0.digest: {written!r} {how}")
+        assert raised.value.status == 200
+
+
+def test_an_index_that_lists_what_is_not_there_is_no_missing_image(tmp_path: Path) -> None:
+    registry = Registry(index(described(PLAIN, platform=AMD64)))
+    uses: list[Callable[[], object]] = [lambda: fetched(registry, tmp_path), lambda: on_node(registry)]
+    for use in uses:
+        with pytest.raises(RegistryError, match=f"404 .*{digest(PLAIN)}") as raised:
+            use()
+        assert raised.value.status == 200
+        assert raised.value.next_step == "push the image again, with all its platforms"
+
+
+@pytest.mark.parametrize("platform", [AMD64, ...])
+def test_an_index_in_an_index_is_followed(platform: object, tmp_path: Path) -> None:
+    inner = index(described(NEWER, platform={**AMD64, "architecture": "arm64"}), described(PLAIN, platform=AMD64))
+    entry = described(inner, mediaType=media_types.INDEX, **({} if platform is ... else {"platform": platform}))
+    top = index(entry)
+    registry = Registry(top, inner, PLAIN, NEWER)
+    assert on_node(registry) == {digest(top), digest(PLAIN), digest(CONFIG)}
+    found = fetched(registry, tmp_path)
+    assert [it.digest for it in found.manifests] == [digest(top), digest(inner), digest(PLAIN)] if found else False
+
+
+def test_indexes_without_end_are_told(tmp_path: Path) -> None:
+    levels = [PLAIN]
+    for _ in range(8):
+        kind = media_types.MANIFEST if levels[0] == PLAIN else media_types.INDEX
+        levels.insert(0, index(described(levels[0], mediaType=kind)))
+    registry = Registry(*levels)
+    uses: list[Callable[[], object]] = [lambda: fetched(registry, tmp_path), lambda: on_node(registry)]
+    for use in uses:
+        with pytest.raises(RegistryError, match=r"acme/app:1 at 127.* nested more than 6 levels deep"):
+            use()
+
+
+ARM_CONFIG = json.dumps({"os": "linux", "architecture": "arm64", "variant": "v8"}).encode()
+ARM = manifest(config=described(ARM_CONFIG, mediaType=media_types.CONFIG))
+
+
+@pytest.mark.parametrize("top", [ARM, index(described(ARM)), index(described(ARM), described(PLAIN))])
+def test_what_is_for_another_platform_by_its_configuration_is_told(top: bytes, tmp_path: Path) -> None:
+    registry = Registry(top, ARM, PLAIN, blobs=(ARM_CONFIG,))
+    uses: list[Callable[[], object]] = [lambda: fetched(registry, tmp_path), lambda: on_node(registry)]
+    for use in uses:
+        with pytest.raises(UnavailableError, match=r"for linux/arm64.*, not for linux/amd64"):
+            use()
+
+
+HELM = "application/vnd.cncf.helm.config.v1+json"
+COSIGN = "application/vnd.dev.cosign.simplesigning.v1+json"
+ARTIFACTS: list[tuple[dict[str, object], str]] = [
+    ({"config": described(CONFIG, mediaType=HELM)}, "it is a Helm chart"),
+    ({"layers": [described(LAYER, mediaType=COSIGN)]}, "it is a signature of cosign"),
+    ({"layers": [described(LAYER, mediaType="application/vnd.in-toto+json")]}, "it is an attestation"),
+    (
+        {"config": described(b"{}", mediaType=media_types.EMPTY), "artifactType": "application/vnd.acme.model"},
+        "it is an artifact of the type application/vnd.acme.model",
+    ),
+    ({"config": described(b"{}", mediaType="application/vnd.docker.plugin.v1+json")}, "it is a plugin of Docker"),
+]
+
+
+@pytest.mark.parametrize(("changed", "said"), ARTIFACTS)
+def test_an_artifact_is_no_image_and_told_as_what_it_is(changed: dict[str, object], said: str, tmp_path: Path) -> None:
+    alone = Registry(manifest(**changed), blobs=(b"{}",))
+    listed = Registry(index(described(manifest(**changed))), manifest(**changed), blobs=(b"{}",))
+    uses: list[Callable[[], object]] = [
+        lambda: fetched(alone, tmp_path),
+        lambda: on_node(alone),
+        lambda: fetched(listed, tmp_path),
+        lambda: on_node(listed),
+    ]
+    for use in uses:
+        with pytest.raises(RegistryError, match=f"is no container image: {said}") as raised:
+            use()
+        assert raised.value.next_step.startswith("check the image's name")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"artifactType": "application/vnd.acme.build"},
+        {"config": described(CONFIG, mediaType="application/vnd.docker.container.image.v1+json")},
+        {"config": described(CONFIG, mediaType="application/octet-stream")},
+        {"layers": [described(LAYER, mediaType="application/vnd.docker.image.rootfs.diff.tar.gzip")]},
+        {"layers": [described(LAYER, mediaType=f"{media_types.LAYER}+zstd", annotations={"a": "zstd:chunked"})]},
+    ],
+)
+def test_images_of_every_type_are_images(changed: dict[str, object], tmp_path: Path) -> None:
+    registry = Registry(manifest(**changed))
+    assert digest(CONFIG) in on_node(registry)
+    assert fetched(registry, tmp_path)
+
+
+@pytest.mark.parametrize("said", ["application/json", "text/plain", "application/octet-stream"])
+def test_docker_schema_1_is_told_whatever_its_type_is_said_to_be(said: str, tmp_path: Path) -> None:
+    old = json.dumps({"schemaVersion": 1, "name": "acme/app", "fsLayers": [], "signatures": []}).encode()
+    registry = Registry(old, said=said, header=f"sha256:{'1' * 64}")
+    uses: list[Callable[[], object]] = [lambda: fetched(registry, tmp_path), lambda: on_node(registry)]
+    for use in uses:
+        with pytest.raises(RegistryError, match="is of Docker's schema 1"):
+            use()

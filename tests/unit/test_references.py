@@ -66,6 +66,8 @@ def test_the_parts_are_told_apart() -> None:
         ("exa_mple.com/a", "registry host"),
         ("a@sha256:123", "digest"),
         ("a@sha256:" + "A" * 64, "digest"),
+        ("a@SHA256:" + "a" * 64, "digest"),
+        ("a@blake3:" + "a" * 64, "digest"),
         ("a@", "digest"),
         ("0123456789abcdef" * 4, "image id"),
         ("a/" + "b" * 254, "longer"),

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which manifest of an index a node takes: the one for its platform, also where that is in an index below.
+
+As containerd chooses (2.2.9, core/images/handlers.go: FilterPlatforms, LimitManifests): what is for the platform before
+what does not say for what it is, and of these the first alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from harness.errors import RegistryError
+
+DEPTH = 6
+"""Indexes that may be in one another."""
+
+# The variants that a node without one takes (containerd/platforms, database.go: normalizeArch).
+_USUAL_VARIANTS = {"amd64": ("", "v1"), "arm64": ("", "v8")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """An image for one operating system and architecture; `digest` is that of its manifest."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+    digest: str
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+
+class _Document(Protocol):
+    @property
+    def is_index(self) -> bool: ...
+
+    @property
+    def content(self) -> Mapping[str, Any]: ...
+
+
+_Read = TypeVar("_Read", bound=_Document)
+
+
+def entry_for(index: Mapping[str, Any], platform: str) -> str:
+    """The digest of the entry for a platform, as containerd chooses it; empty without one.
+
+    That is the first that fits, one for every processor of an architecture before those for newer ones (`amd64/v3`);
+    without any, the first that does not say for what it is, which may be an index itself.
+    """
+    found = _fitting(index, platform) or _unnamed(index)
+    return str(found[0]["digest"]) if found else ""
+
+
+def chain_to(
+    top: _Read, platform: str, read: Callable[[str], _Read], platform_of: Callable[[_Read], str], *, name: str
+) -> list[_Read]:
+    """What leads from a manifest or index to the manifest for a platform, both included; empty without one.
+
+    `read` gets a manifest by its digest, `platform_of` tells for what it is by its configuration: that is asked where
+    the index does not say so, and of no manifest that is not in an index. `name` is that of the image, for messages.
+    Raises RegistryError for indexes without end.
+    """
+    chain = [top]
+    while chain[-1].is_index:
+        if len(chain) > DEPTH:
+            raise RegistryError(
+                f"{name} has indexes that are nested more than {DEPTH} levels deep",
+                "push the image again, with its platforms in one index",
+                status=200,
+            )
+        index = chain[-1].content
+        below = entry_for(index, platform)
+        if not below:
+            return []
+        chain.append(read(below))
+        if not chain[-1].is_index and not _fitting(index, platform) and platform_of(chain[-1]) != platform:
+            return []
+    return chain
+
+
+def listed_platforms(index: Mapping[str, Any]) -> list[str]:
+    """The platforms that an index lists, `linux/arm64`, without attestations; none of another manifest."""
+    named = [it.get("platform") or {} for it in index.get("manifests") or []]
+    return [f"{it.get('os')}/{it.get('architecture')}" for it in named if it.get("os", "unknown") != "unknown"]
+
+
+def platform_from(fields: Mapping[str, Any], digest: str) -> Platform:
+    """The platform that a configuration, or an entry of an index, names for the manifest with a digest."""
+    return Platform(
+        os=str(fields.get("os", "")),
+        architecture=str(fields.get("architecture", "")),
+        variant=str(fields.get("variant") or ""),
+        digest=digest,
+    )
+
+
+def _fitting(index: Mapping[str, Any], platform: str) -> list[Mapping[str, Any]]:
+    """The entries for a platform, the best first."""
+    entries: Sequence[Mapping[str, Any]] = index.get("manifests") or []
+    usual = _USUAL_VARIANTS.get(platform.rpartition("/")[2], ("",))
+    found = [it for it in entries if _platform_of(it) == platform]
+    found.sort(key=lambda it: (it["platform"].get("variant") or "") not in usual)
+    # With its variant, a platform is one that somebody has read of this index.
+    return found or [it for it in entries if _platform_of(it, variant=True) == platform]
+
+
+def _unnamed(index: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The entries that do not say for what they are."""
+    return [it for it in index.get("manifests") or [] if not (it.get("platform") or {}).get("os")]
+
+
+def _platform_of(entry: Mapping[str, Any], *, variant: bool = False) -> str:
+    named = entry.get("platform") or {}
+    of = f"{named.get('os')}/{named.get('architecture')}"
+    return f"{of}/{named['variant']}" if variant and named.get("variant") else of
