@@ -49,7 +49,10 @@ _NO_BROKER = re.compile(
     r"|Failed to update metadata"
 )
 """The words of Kafka's clients where no broker answers; they do not name any."""
-_BROKER = re.compile(r"(?P<broker>[\w.-]+):9\d{3}\b")
+_BROKER = re.compile(r"(?P<name>[\w.-]+):9\d{3}\b")
+_NO_METASTORE = re.compile(r"Could not connect to meta store|HiveMetaStoreClient")
+"""The words of Hive's client, which does not name the metastore either (HiveMetaStoreClient.java)."""
+_METASTORE = re.compile(r"thrift://(?P<name>[\w.-]+)")
 
 
 def told(it: UserManifest, submission: str, driver: str, config_maps: Sequence[UserManifest] = ()) -> str:
@@ -78,7 +81,7 @@ def named(it: UserManifest, said: str, config_maps: Sequence[UserManifest] = ())
         name = found[kind].rstrip(".:")
         if what := _of_kind(kind, name, own, it.spec):
             return what
-    return (_host(own, said) if _AWAY.search(said) else "") or _broker(own, said)
+    return (_host(own, said) if _AWAY.search(said) else "") or _service(own, said)
 
 
 def _host(own: Sequence[str], said: str) -> str:
@@ -90,10 +93,12 @@ def _host(own: Sequence[str], said: str) -> str:
     return ""
 
 
-def _broker(own: Sequence[str], said: str) -> str:
-    if not _NO_BROKER.search(said):
-        return ""
-    return next((found["broker"] for text in own if (found := _BROKER.search(text))), "")
+def _service(own: Sequence[str], said: str) -> str:
+    """The service in the specification that a client does not reach and does not name."""
+    for silent, address in ((_NO_BROKER, _BROKER), (_NO_METASTORE, _METASTORE)):
+        if silent.search(said):
+            return next((found["name"] for text in own if (found := address.search(text))), "")
+    return ""
 
 
 def _of_kind(kind: str, name: str, own: Sequence[str], spec: Mapping[str, Any]) -> str:

@@ -8,9 +8,10 @@ operator may be to bring them, nobody can tell whose doing it is that they are l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.apps import own_ends
 from harness.kube.needs import fields
 
 _OF_IMAGE = (
@@ -19,6 +20,7 @@ _OF_IMAGE = (
     (re.compile(r"Failed to find (?:the )?data source: (?P<name>[\w.-]*\w)"), "the data source {}"),
     (re.compile(r"Cannot find catalog plugin class for catalog '[^']*': (?P<name>[\w.$]*\w)"), "the class {}"),
     (re.compile(r"(?P<name>No suitable driver)"), "a JDBC driver"),
+    (re.compile(r"there is no package called .(?P<name>[\w.]+)"), "the R package {}"),
     (re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<name>[\w.]+)"), "the Python module {}"),
 )
 """The words of java.lang, org.apache.hadoop.fs.FileSystem, org.apache.spark.sql.errors, java.sql.DriverManager and
@@ -26,6 +28,8 @@ CPython's importlib."""
 
 _TABLE = re.compile(
     r"\[(?:TABLE_OR_VIEW|SCHEMA)_NOT_FOUND\] The (?P<kind>table or view|schema) (?P<name>`.*?`) cannot be found"
+    r"|\[DELTA_TABLE_NOT_FOUND\] Delta (?P<delta>table) (?P<lake>`.*?`) doesn't exist"
+    r"|NoSuchTableException: (?P<iceberg>Table) does not exist: (?P<catalogue>[\w.]*\w)"
     r"|(?P<old>Table or view|Database) '?(?:not found: )?(?P<older>[\w.]*\w)(?:'? not found)?"
 )
 """The words of org.apache.spark.sql, since 3.4 and before."""
@@ -40,9 +44,13 @@ _LOGIN = re.compile(
 """The words of the clients of AWS, Google and Azure, of the JDK's Kerberos and of org.apache.hadoop.security."""
 
 _PROGRAM = re.compile(
-    r"\b(?:SyntaxError|IndentationError|TabError): |\[PARSE_SYNTAX_ERROR\]|UnsupportedClassVersionError: "
+    r"\b(?:SyntaxError|IndentationError|TabError): |\[PARSE_SYNTAX_ERROR\]"
+    r"|\b(?:UnsupportedClassVersion|NoSuchMethod|NoSuchField|IncompatibleClassChange|AbstractMethod|UnsatisfiedLink|Verify)"
+    r"Error: |InvalidClassException: .*incompatible|PYTHON_VERSION_MISMATCH|Python in worker has different version"
+    r"|version `\w+_[\d.]+' not found|cannot open shared object file"
 )
-"""The words of compilers and class loaders for a program that could run nowhere with this image."""
+"""The words of compilers, class loaders and linkers, and of pyspark, for a program that could run nowhere with this
+image and the libraries that it names."""
 
 _BRINGING_CONF = re.compile(
     r"spark\.(?:jars|archives|files|submit\.pyFiles|pyspark\.|(?:driver|executor)\.extraClassPath|kubernetes\..*\.volumes)"
@@ -51,15 +59,24 @@ _BRINGING_NAMES = re.compile(r"PYTHONPATH|CLASSPATH|PYSPARK_")
 _LOGIN_CONF = re.compile(
     r"(?i)(?:secret|password|credential|access\.?key|account\.?key|keytab|oauth|sas\.|token)(?!.*provider$)"
 )
-LOGIN_FIELDS = ("secrets", "envSecretKeyRefs", "envFrom", "env", "envVars", "volumeMounts", "sparkConfigMap")
+_LOGIN_FIELDS = (
+    "secrets", "secret", "secretRef", "secretKeyRef", "envSecretKeyRefs", "envFrom", "projected", "csi",
+    "sparkConfigMap", "hadoopConfigMap",
+)  # fmt: skip
 """Fields by which the operator brings an application what it logs in with."""
+
+_DATA = frozenset({"emptyDir", "hostPath", "persistentVolumeClaim", "ephemeral"})
+
+_LOGIN_VARIABLE = re.compile(
+    r"(?i)secret|passw|credential|_key|token|keytab|user|auth|sas\b|AWS_|AZURE_|GOOGLE_|^PG|KRB|JAAS|HADOOP_CONF"
+)
 
 
 def lacking(spec: Mapping[str, Any], said: str) -> str:
     """What a driver says that it lacks, in words that go on after the name of an application; else empty."""
     if found := _TABLE.search(said):
-        kind = found["kind"] or found["old"].lower()
-        name = (found["name"] or found["older"]).replace("`", "")
+        kind, name = (it for it in found.groups() if it)
+        kind, name = kind.lower(), name.replace("`", "")
         return f"uses the {kind} {name}, which no cluster of a run has"
     if _PROGRAM.search(said):
         return "has a program that cannot run with its image, whoever starts it"
@@ -69,12 +86,36 @@ def lacking(spec: Mapping[str, Any], said: str) -> str:
         for pattern, words in _OF_IMAGE:
             if match := pattern.search(said):
                 return f"needs {words.format(match['name'])}, which its image does not have and nothing brings"
-    return ""
+    return own_ends.told(spec, said, logs_in=_brings_login(spec))
 
 
 def has_login_field(spec: Mapping[str, Any]) -> bool:
     """Whether a specification has one of the fields by which the operator brings what an application logs in with."""
-    return any(bool(value) and key in LOGIN_FIELDS for key, value in fields(spec))
+    found = list(fields(spec))
+    return _mounted(found) or any(
+        bool(value) and (key in _LOGIN_FIELDS or _has_login_variable(key, value)) for key, value in found
+    )
+
+
+def _mounted(found: Sequence[tuple[str, Any]]) -> bool:
+    """Whether something is mounted that may hold a login: anything but space and data."""
+    mounts = [it for key, value in found if key == "volumeMounts" for it in _mappings(value)]
+    volumes = [it for key, value in found if key == "volumes" for it in _mappings(value)]
+    data = {it.get("name") for it in volumes if it.keys() & _DATA}
+    return any(it.get("name") not in data for it in mounts)
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [it for it in value if isinstance(it, Mapping)] if isinstance(value, list) else []
+
+
+def _has_login_variable(key: str, value: Any) -> bool:
+    names: list[object] = []
+    if key == "envVars" and isinstance(value, Mapping):
+        names = list(value)
+    elif key == "env":
+        names = [it.get("name") for it in _mappings(value)]
+    return any(_LOGIN_VARIABLE.search(str(it)) for it in names)
 
 
 def _brings_login(spec: Mapping[str, Any]) -> bool:

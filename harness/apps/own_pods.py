@@ -10,13 +10,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.apps.pods import SparkPod
+from harness.apps.pods import SparkPod, amount, java_memory
 from harness.apps.users import UserManifest
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
 from harness.kube import waiting_pulls
 from harness.kube.models import Container, Ended
 from harness.kube.pull_messages import PullFailure
+
+_MEMORY = "1g"
+"""What Spark gives a driver and an executor where nothing else is said (spark.driver.memory)."""
 
 CRASHES = 2
 """So often an init container ends in vain until nobody waits any longer: what it waits for may come late once."""
@@ -67,17 +70,42 @@ def pulls_of(pods: Iterable[SparkPod]) -> list[PullFailure]:
     return [one for one in told if one is not None]
 
 
-def blamed(it: UserManifest, pods: Iterable[SparkPod]) -> str:
-    """Why an application with these pods cannot have run, whatever the operator did; empty where nothing is known."""
+def blamed(it: UserManifest, pods: Iterable[SparkPod], said: str = "") -> str:
+    """Why an application with these pods cannot have run, whatever the operator did; empty where nothing is known.
+
+    `said` is what ended its driver, by its log.
+    """
     seen = list(pods)
     if failed := in_vain(seen):
         return str(failed[-1])
+    if short := next(filter(None, (_short_of_memory(it, pod, said) for pod in reversed(seen))), ""):
+        return short
     for pod in reversed(seen):
         for one in pod.containers:
             words = one.ended.message if one.ended else one.message if one.waits else ""
             if _NO_PROGRAM.search(words) and _canonical(one.image) in it.images:
                 return f"its image {one.image} has not the program that is to be started: {words}"
     return ""
+
+
+def _short_of_memory(it: UserManifest, pod: SparkPod, said: str) -> str:
+    """What a pod says that ended for want of memory though it had what its specification gives it; else empty."""
+    if not pod.containers:
+        return ""
+    container = pod.main
+    ended = container.ended or container.last
+    killed = ended is not None and ended.reason == "OOMKilled"
+    if not killed and not (pod.role == "driver" and "OutOfMemoryError" in said):
+        return ""
+    part = it.spec.get(pod.role) or {}
+    memory = str(part.get("memory") or _MEMORY)
+    try:
+        asked = java_memory(memory) + (java_memory(str(part["memoryOverhead"])) if part.get("memoryOverhead") else 0)
+        had = amount(container.limits["memory"])
+    except (KeyError, ValueError, ArithmeticError):
+        return ""
+    how = f"was {ended}" if killed else f"ended with {said}"
+    return f"its {pod.role} needs more memory than the {memory} of its specification: {how}" if had >= asked else ""
 
 
 def _canonical(name: str) -> str:

@@ -23,6 +23,10 @@ _CAUSED_BY = re.compile(r"^Caused by: (?P<error>.*)")
 _PY4J = re.compile(rf"^: (?P<error>{_CLASS}.*)")
 _TRACEBACK = "Traceback (most recent call last):"
 _DIRECT = "The above exception was the direct cause of the following exception:"
+_DURING = "During handling of the above exception, another exception occurred:"
+_OF_HANDLER = re.compile(r"^(?:AttributeError|NameError|UnboundLocalError)\b")
+"""What a handler of exceptions ends with by mistake, as where it closes what was never opened."""
+
 _PYTHON_ERROR = re.compile(r"^(?P<error>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?::(?: .*)?)?)$")
 _MESSAGE_LINES = 5
 _BARE = re.compile(
@@ -126,7 +130,17 @@ def _of_python(lines: Sequence[str], start: int) -> list[str]:
     # A message may begin on the next line, or name there what it announces.
     more = lines[number + 1] if number + 1 < len(lines) else ""
     goes_on = words.endswith(":") and more and not layouts.level(more)
-    return below or [f"{words} {more.strip()}" if goes_on else words]
+    told = f"{words} {more.strip()}" if goes_on else words
+    return below or [told, *(_handled(lines, start) if _OF_HANDLER.match(told) else ())]
+
+
+def _handled(lines: Sequence[str], start: int) -> list[str]:
+    """What the traceback above says, where that at `start` is of its handler."""
+    marker = max((number for number in range(start) if lines[number] == _DURING), default=-1)
+    earlier = max((number for number in range(marker) if _TRACEBACK in lines[number]), default=-1)
+    if earlier < 0 or any(_TRACEBACK in it for it in lines[marker + 1 : start]):
+        return []
+    return _of_python(lines, earlier)
 
 
 def _error_at(lines: Sequence[str], start: int) -> int:

@@ -24,7 +24,8 @@ def test_the_end_of_a_log_tells_the_cause_and_what_is_lacking(ending: dict[str, 
     assert said.startswith(ending["cause"])
     assert len(said) <= causes.LENGTH
     document = {"kind": "SparkApplication", "metadata": {"name": "etl"}, "spec": _SPEC | ending.get("spec", {})}
-    lacks = own_lacks.told(UserManifest(file="a.yaml", line=1, document=document), "", causes.chain(ending["text"]))
+    ended = causes.chain(ending["text"]) or said
+    lacks = own_lacks.told(UserManifest(file="a.yaml", line=1, document=document), "", ended)
     assert ending["lacks"] in lacks
     assert bool(lacks) is bool(ending["lacks"])
 

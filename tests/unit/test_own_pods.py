@@ -21,6 +21,7 @@ NOT_FOUND = (
     'Failed to pull image "{0}": rpc error: code = NotFound desc = failed to pull and unpack image "{0}": '
     'failed to resolve reference "{0}": {0}: not found'
 )
+HEAP = "java.lang.OutOfMemoryError: Java heap space"
 
 
 @pytest.fixture
@@ -93,6 +94,35 @@ def test_an_image_without_the_program_is_its_own(given: UserManifest, image: str
     ended = Ended(exit_code=128, reason="StartError", message=message)
     pod = spark_pod(phase="Failed", state="terminated", image=image, ended=ended)
     assert bool(own_pods.blamed(given, [pod])) is is_own
+
+
+def ended(role: str, limit: str, *, reason: str = "OOMKilled", exit_code: int = 137) -> SparkPod:
+    pod = spark_pod(role=role, phase="Failed", state="terminated", ended=Ended(exit_code=exit_code, reason=reason))
+    limits = {"memory": limit} if limit else {}
+    return replace(pod, containers=(replace(pod.main, limits=limits),))
+
+
+@pytest.mark.parametrize(
+    ("pod", "log", "said"),
+    [
+        (ended("driver", "1408Mi"), "", "its driver needs more memory than the 1g of its specification: was exit 137"),
+        (ended("executor", "3Gi"), "", "its executor needs more memory than the 2g of its specification: was exit 137"),
+        (ended("driver", "1408Mi", reason="Error", exit_code=1), HEAP, f"of its specification: ended with {HEAP}"),
+        (ended("executor", "2100Mi"), "", ""),
+        (ended("driver", "896Mi"), "", ""),
+        (ended("driver", "896Mi", reason="Error", exit_code=1), HEAP, ""),
+        (ended("driver", ""), "", ""),
+        (ended("driver", "1408Mi", reason="Error"), "", ""),
+    ],
+)
+def test_who_had_the_memory_of_its_specification_and_wants_more_is_not_the_operators(
+    tmp_path: Path, pod: SparkPod, log: str, said: str
+) -> None:
+    more = "executor: {instances: 1, memory: 2g, memoryOverhead: 512m}"
+    (etl,) = apps_of(tmp_path, etl=PI.replace("executor: {instances: 1}", more))
+    found = own_pods.blamed(etl, [pod], log)
+    assert said in found
+    assert bool(found) is bool(said)
 
 
 class Namespace:

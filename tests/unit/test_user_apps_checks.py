@@ -130,6 +130,18 @@ def test_what_gave_up_only_after_the_move_began_says_nothing_of_it_where_it_lack
     assert judged(tmp_path, anew, copy, text=text).verdict is Verdict.FAILED, "it was run anew, too"
 
 
+def test_what_its_own_program_ends_twice_in_the_same_way_says_nothing_of_the_move(tmp_path: Path) -> None:
+    said = "ValueError: no rows for 2026-11-30"
+    mine = before(look(-40, S.RUNNING), look(20, S.FAILED), driver_said=said)
+    copy = after(look(105, S.RUNNING), look(130, S.FAILED), driver_said=said)
+    found = judged(tmp_path, mine, copy)
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "was ended by its own program, so it says nothing of the move" in found.message
+    assert judged(tmp_path, before(), copy).verdict is Verdict.FAILED, "it ended well before the move"
+    other = replace(copy, driver_said="KeyError: 'DAY'")
+    assert judged(tmp_path, mine, other).verdict is Verdict.FAILED, "nor did it end so before"
+
+
 def test_what_waited_for_a_gpu_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
     def waits(said: str) -> ApplicationSeen:
         pod = driver(exit_status=None, phase="Pending", unscheduled_reason="Unschedulable", unscheduled_message=said)

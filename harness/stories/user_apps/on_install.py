@@ -167,12 +167,13 @@ def _followed(
     seen = {**facts, "states": str(course), "drivers": drivers}
     if course.last.state is not wanted:
         log = logs.driver_log(objects.core, objects.namespace, course.last.driver_pod)
-        why = _why(log, course)
+        why, ended = _why(log, course), causes.chain(log) or causes.found(log)
         said = f"is {course.last.state}, not {wanted} ({course})"
         told = f"{_title(it)}{f': {why}; it' if why else ''} {said}"
-        if mine := own_pods.blamed(it, [*(one.pod for one in waits.ended), *course.pods.values()]):
+        pods = [*(one.pod for one in waits.ended), *course.pods.values()]
+        if mine := own_pods.blamed(it, pods, causes.shortened(ended)):
             return unavailable(check_of(it), f"{_title(it)}: {mine}; {_NOTHING}", **seen, error=course.last.error)
-        if lacks := own_lacks.told(it, course.last.error, causes.chain(log), brought):
+        if lacks := own_lacks.told(it, course.last.error, ended, brought):
             words = f"{_title(it)} {lacks}, so it says nothing of the operator"
             return unavailable(check_of(it), f"{words}: {why}", **seen, error=course.last.error)
         return failed(check_of(it), told, **seen, **({"error": course.last.error} if course.last.error else {}))

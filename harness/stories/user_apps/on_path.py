@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from harness.apps import own_lacks, own_pods
+from harness.apps import own_ends, own_lacks, own_pods
 from harness.apps.held_up import outside
 from harness.apps.objects import APPLICATION, CONNECT, SCHEDULED
 from harness.apps.places import NAMESPACE
@@ -175,6 +175,9 @@ def _lacks(manifest: UserManifest, seen: UsersSeen) -> str:
     alone = (it for it in seen.applications if not it.schedule and it.namespace == namespace and it.name in names)
     ended = [it for it in (*alone, *runs) if it.ended]
     told = [own_lacks.told(manifest, it.error, it.driver_said) if it.state is State.FAILED else "" for it in ended]
+    if own_ends.PROGRAM in told and len({it.driver_said.partition(":")[0] for it in ended}) > 1:
+        # What a program cannot do twice in the same way may be the move's doing.
+        return ""
     return told[0] if told and all(told) else ""
 
 
