@@ -88,7 +88,7 @@ def read(file: Path) -> Manifest | None:
         # Whoever reads it as values says what is wrong, and a pipe is empty after the first reader.
         return None
     try:
-        text = named_files.text(file)
+        text = helm_output.with_warnings_as_comments(named_files.text(file))
         helm_output.refuse(file, text)
         documents = [with_text_keys(it) for it in yaml.load_all(check_yaml(text), Loader=Loader)]
     except (OSError, UnicodeDecodeError, yaml.YAMLError):

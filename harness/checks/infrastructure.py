@@ -16,7 +16,7 @@ from harness.kube import pull_messages, waiting_pulls
 from harness.kube.models import Event, Node, Pod, by_object
 from harness.kube.pull_messages import Fault, PullFailure, PullsLeft
 from harness.machine import HostSeen
-from harness.releases.own_containers import is_own_container
+from harness.releases.own_containers import is_little_cpu, is_own_container
 from harness.releases.surroundings import Surroundings
 from harness.verdicts import Finding, errored
 
@@ -115,7 +115,7 @@ _HEAVY_LOAD = 8.0
 """Two clusters at once on two processors were seen to make 5; at 12 an operator answered nobody for half a minute."""
 _SLOW_LOAD = 5.0
 """Enough for what was waited for to come too late: at 7.5, the client of a Ready server had no answer in 120 s."""
-_WAITED = re.compile(r"\bwaited \d+ s\b")
+_WAITED = re.compile(r"\bwaited \d+ s\b|\bwas not ready within \d+ s\b")
 _MOSTLY_OWN = 0.4
 """From this part on, a load is the run's own doing. Where nothing else ran, 0.45 to 0.5 were counted: the engine and
 the kernel work for the run, too, and are nobody's.
@@ -243,7 +243,7 @@ def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged, *, late: boo
         yield from _of_node(host, node)
     for pod in seen.pods:
         yield from _of_pod(host, pod, seen.nodes)
-        yield from _of_values(pod)
+        yield from _of_values(pod, late=late)
     others = {f"Node/{it.name}" for it in seen.nodes if it not in nodes}
     for event in seen.events:
         if event.about not in others and not _overcome(event, seen, late=late):
@@ -327,9 +327,9 @@ def _of_pod(host: HostSeen, pod: Pod, nodes: Sequence[Node]) -> Iterator[Diagnos
         yield Diagnosis(cause=Cause.HOST_BUSY, message=f"pod {pod.name} finds no room: {pod.unschedulable}")
 
 
-def _of_values(pod: Pod) -> Iterator[Diagnosis]:
-    """What values, or an admission of others, did to a pod of the operator's: neither a chart nor a run sets a limit of
-    memory, or has further containers.
+def _of_values(pod: Pod, *, late: bool) -> Iterator[Diagnosis]:
+    """What values, or an admission of others, did to a pod of the operator's: neither a chart nor a run sets limits, or
+    has further containers. A limit of processors explains only what came too `late`.
     """
     if not any(is_own_container(it.name) for it in pod.containers):
         return
@@ -339,6 +339,9 @@ def _of_values(pod: Pod) -> Iterator[Diagnosis]:
         if is_own_container(it.name):
             if limit and ended and ended.reason == "OOMKilled":
                 message = f"container {it.name} of pod {pod.name} ran out of the {limit} that it may have"
+                yield Diagnosis(cause=Cause.USERS_VALUES, message=message)
+            if late and is_little_cpu(share := it.limits.get("cpu")):
+                message = f"container {it.name} of pod {pod.name} may use {share} of a processor, and was too slow"
                 yield Diagnosis(cause=Cause.USERS_VALUES, message=message)
         elif it.state in ("waiting", "terminated") and ended and ended.exit_code:
             message = f"container {it.name} of pod {pod.name}, which is not the operator's own, does not run: {ended}"

@@ -7,10 +7,11 @@ from collections.abc import Collection
 
 from harness.checks import admission, crds, footing, images, leadership, logs, metrics, rendered
 from harness.checks.images import Resolve
+from harness.releases import lost_leases
 from harness.releases.operator_seen import ObservedOperator, Unseen
+from harness.releases.own_containers import is_little_cpu
 from harness.releases.serving import is_own_pod
 from harness.releases.values import at
-from harness.releases.values_doing import LOST_LEASE
 from harness.verdicts import Finding, errored, failed, passed
 from harness.wording import counted
 
@@ -72,8 +73,8 @@ def no_restarts(observed: ObservedOperator) -> Finding:
         parts = [f"{pod} restarted {counted(count, 'time')}" for pod, count in restarted.items()]
         parts += [f"{pod} went away" for pod in gone]
         told = f"within {soak.seconds:.0f} s: {', '.join(parts)}"
-        if restarted and not gone and (short := _short_of_time(observed, restarted)):
-            return errored(name, f"{told}: leader election lost, and the values set {short}", restarts=restarts)
+        if restarted and not gone and (why := _short_of_time(observed, restarted)):
+            return errored(name, f"{told}: {why}", restarts=restarts)
         return failed(name, told, restarts=restarts)
     beside = "".join(
         f"; beside them, containers of {pod} that are not the operator's own restarted {counted(count, 'time')}"
@@ -93,11 +94,19 @@ _DECIDE = (
     *("controller.kubeAPIQPS", "controller.kubeAPIBurst"),
 )
 """Values that decide how soon a controller gives up that does not get to renew its lease."""
+_CPU_LIMITS = ("controller.resources.limits.cpu", "webhook.resources.limits.cpu")
 
 
 def _short_of_time(observed: ObservedOperator, restarted: Collection[str]) -> str:
-    """The values that the user set, of which each pod that restarted may have lost its lease; else empty."""
+    """Why each pod that restarted lost its lease, where that is the user's values, or the machine; else empty."""
     logs = () if isinstance(observed.logs, Unseen) else observed.logs
-    lost = {it.pod for it in logs if it.previous and LOST_LEASE.search(it.text)}
+    lost = {it.pod: it.text for it in logs if it.previous and lost_leases.LOST.search(it.text)}
+    if not {*lost}.issuperset(restarted):
+        return ""
     given = [key for key in _DECIDE if at(observed.values, key) is not None]
-    return ", ".join(f"{key} to {at(observed.values, key)}" for key in given) if lost.issuperset(restarted) else ""
+    given += [key for key in _CPU_LIMITS if is_little_cpu(at(observed.values, key))]
+    if given:
+        shown = ", ".join(f"{key} to {at(observed.values, key)}" for key in given)
+        return f"leader election lost, and the values set {shown}"
+    unanswered = all(lost_leases.to_the_api_server(lost[it]) for it in restarted)
+    return lost_leases.WORDS if unanswered else ""

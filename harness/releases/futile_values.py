@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.late import quantities
 from harness.releases.values import at
 
 Values = Mapping[str, Any]
@@ -19,6 +20,12 @@ Futile = tuple[str, str, tuple[str, str], object]
 _GOS_BYTES = re.compile(r"|off|\d+(?:B|[KMGT]iB)?|.*\$\(.*")
 """A limit as Go takes it (runtime, parseByteCount), or one that the kubelet makes of other variables."""
 
+_GOS_WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d*)")
+"""A whole number, also as text: the templates write both alike."""
+_NO_CPU = 0.02
+"""Of a processor. To start takes the operator some tenths of a second of a whole one, and its kubelet ends it after
+three probes, which are ten seconds apart, without an answer (templates/controller, livenessProbe)."""
+
 
 def found(values: Values, defaults: Values) -> Iterator[Futile]:
     """What of the values is futile, over those of the chart."""
@@ -26,6 +33,7 @@ def found(values: Values, defaults: Values) -> Iterator[Futile]:
     yield from _never_full(values)
     for part in ("controller", "webhook"):
         yield from _memory_limit(values, part)
+        yield from _no_cpu(values, part)
 
 
 def _host_twice(values: Values, defaults: Values) -> Iterator[Futile]:
@@ -44,7 +52,7 @@ def _never_full(values: Values) -> Iterator[Futile]:
     for name in ("bucketQPS", "bucketSize"):
         key = f"controller.workqueueRateLimiter.{name}"
         number = at(values, key)
-        if isinstance(number, int) and not isinstance(number, bool) and number <= 0:
+        if not isinstance(number, bool) and _GOS_WHOLE.fullmatch(str(number)) and int(str(number), 0) <= 0:
             why = f"is {number}, with which the controller gets to no application"
             yield key, why, ("set ", f"{key} to 1 or more"), number
 
@@ -57,3 +65,15 @@ def _memory_limit(values: Values, part: str) -> Iterator[Futile]:
         if name == "GOMEMLIMIT" and isinstance(value, str) and not _GOS_BYTES.fullmatch(value):
             why = f"has {value} for GOMEMLIMIT, which Go does not take: the {part} ends at its start"
             yield key, why, ("write GOMEMLIMIT in ", f"{key} like 400MiB"), value
+
+
+def _no_cpu(values: Values, part: str) -> Iterator[Futile]:
+    key = f"{part}.resources.limits.cpu"
+    limit = at(values, key)
+    try:
+        amount = quantities.parse_quantity(str(limit)) if limit is not None else None  # type: ignore[no-untyped-call]
+    except ValueError:
+        return
+    if amount is not None and 0 < amount < _NO_CPU:
+        why = f"is {limit}, with which the {part} does not answer its probes in time, and is started anew for ever"
+        yield key, why, ("set ", f"{key} to 100m or more, or leave it out"), limit

@@ -11,14 +11,24 @@ from typing import Any
 from harness.errors import UsageError
 from harness.releases.charts import CHART_NAME
 
-_STATUS = re.compile(r"\A\ufeff?NAME: *(?P<name>\S+)\r?\n(?:[A-Z ]+:.*\r?\n)*?NAMESPACE: *(?P<namespace>\S+)")
-_TABLE = re.compile(r"\A\ufeff?(?:(?P<list>NAME\s+NAMESPACE\s+REVISION\s)|REVISION\s+UPDATED\s+STATUS\s)")
+_WARNINGS = re.compile(r"\A(\ufeff?)((?:(?:WARNING: |[WE]\d{4} \d\d:).*\r?\n)+)")
+"""What Helm says before anything else of a kubeconfig that others can read, and client-go of an API that does not
+answer: with `2>&1` it is in the file, too."""
+_COMMENTS = r"\A\ufeff?(?:#.*\r?\n)*"
+_STATUS = re.compile(_COMMENTS + r"NAME: *(?P<name>\S+)\r?\n(?:[A-Z ]+:.*\r?\n)*?NAMESPACE: *(?P<namespace>\S+)")
+_TABLE = re.compile(_COMMENTS + r"(?:(?P<list>NAME\s+NAMESPACE\s+REVISION\s)|REVISION\s+UPDATED\s+STATUS\s)")
 _RENDERED = re.compile(rf"^# Source: {CHART_NAME}/(?:templates|crds|charts)/", re.M)
 _OF_LIST = {"chart", "app_version", "status"}
 _OF_METADATA = {"name", "namespace", "chart", "version", "revision", "status"}
 _OF_STATUS = {"name", "info", "manifest"}
 _NOT_HELMS = ("image", "controller", "webhook", "spark", CHART_NAME)
 """Keys that values of the operator have, and nothing that Helm prints of a release."""
+
+
+def with_warnings_as_comments(text: str) -> str:
+    """The text, in which the warnings that begin it are comments of YAML: each line keeps its number."""
+    found = _WARNINGS.match(text)
+    return f"{found[1]}{re.sub('^', '# ', found[2].rstrip(), flags=re.M)}\n{text[found.end() :]}" if found else text
 
 
 def refuse(path: Path, text: str, documents: Sequence[Any] = ()) -> None:

@@ -22,7 +22,7 @@ from harness.kube.models import Deployment, Event, Pod
 from harness.kube.watching import watch_until
 from harness.late import client
 from harness.matrix.release import Release
-from harness.releases import refused_hooks, webhook
+from harness.releases import lost_leases, refused_hooks, webhook
 from harness.releases.admission_samples import sample
 from harness.releases.helm import HelmError
 from harness.releases.trouble import Kind, Trouble, diagnose, not_set_up
@@ -306,6 +306,8 @@ def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str
         log = _last_lines(api, namespace, trouble)
         why = causes.found(log)
         below = "".join(f"\n  | {line}" for line in log.splitlines())
+        if lost_leases.to_the_api_server(log):
+            return HostError(f"{trouble.message}: {lost_leases.WORDS}{late}{below}", lost_leases.NEXT)
         return ReleaseError(
             f"{trouble.message}{f': {why}' if why else ''}{late}{below}",
             f"kubectl -n {namespace} logs {trouble.pod} -c {trouble.container} --previous",

@@ -23,7 +23,7 @@ PROFILES = PROJECT_ROOT / "charts" / "values"
 
 _BY_NAME = "profile:"
 
-_HELMS_TITLE = re.compile(r"\A(\ufeff?)(USER-SUPPLIED|COMPUTED) VALUES:[ \t]*(?=\r?\n)")
+_HELMS_TITLE = re.compile(r"\A(\ufeff?(?:#.*\r?\n)*)(USER-SUPPLIED|COMPUTED) VALUES:[ \t]*(?=\r?\n)")
 """What `helm get values` prints above the values unless it is asked for YAML."""
 
 _WHAT = "the values file"
@@ -122,7 +122,7 @@ def load_values(path: Path) -> dict[str, Any]:
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         raise UsageError(
             f"{where}: not valid YAML: {broken.problem or broken.context}",
-            _FILL_IN if _TEMPLATE.search(text) else "correct that line, or pass another --values",
+            _FILL_IN if _to_be_filled_in(text, mark) else "correct that line, or pass another --values",
         ) from broken
     except yaml.YAMLError as broken:
         raise UsageError(f"{path}: not valid YAML: {broken}", "pass a YAML file after --values") from broken
@@ -143,8 +143,18 @@ def load_values(path: Path) -> dict[str, Any]:
     return {_key(key): with_text_keys(value) for key, value in data.items()}
 
 
-_FILL_IN = "fill in the template first, with the tool that you use: envsubst, `helmfile write-values`, `ytt -f`"
+def _to_be_filled_in(text: str, mark: yaml.Mark | None) -> bool:
+    """Whether text is a template, or its broken line has a variable, whose braces YAML takes for a mapping."""
+    line = text.splitlines()[mark.line : mark.line + 1] if mark else []
+    return bool(_TEMPLATE.search(text) or any(map(_VARIABLE.search, line)))
+
+
+_FILL_IN = (
+    "fill in the template first, with the tool that you use: envsubst, `flux envsubst`, `helmfile write-values`, "
+    "`ytt -f`"
+)
 _OF_YTT = re.compile(r"^[^#\n]*:[ \t]+#@[ \t]+\S", re.M)
+_VARIABLE = re.compile(r"\$\{\w+(?::?[-=].*?)?\}")
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}|<%.*%>")
 
 
@@ -177,6 +187,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"the values file {path} cannot be read: {binary}", "it must be UTF-8 text") from binary
     encrypted.refuse(_WHAT, path, encrypted.of_text(text))
     languages.refuse(path, text)
+    text = helm_output.with_warnings_as_comments(text)
     helm_output.refuse(path, text)
     title = _HELMS_TITLE.match(text)
     if title and title[2] == "COMPUTED":

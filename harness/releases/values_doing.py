@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.releases import lost_leases
+from harness.releases.own_containers import is_little_cpu
 from harness.releases.scheduling import part_of
 from harness.releases.value_kinds import leaves
 from harness.releases.values import at
@@ -21,6 +23,9 @@ _CONTAINER = re.compile(r"container (?P<name>[\w.-]+) of pod [\w.-]+ (?:crashes|
 _SET_UP = re.compile(r"pod [\w.-]+ cannot be set up: (?P<why>.*)", re.S)
 _IMAGE = re.compile(r"the image (?P<name>\S+) of pod [\w.-]+ cannot be pulled")
 _LATE = "was not ready within"
+_ENDED_BY_KUBELET = re.compile(r"last exit (?:0|137|143)\b(?! \(OOMKilled)")
+"""How containers end of which a liveness probe got no answer: tini passes the kubelet's SIGTERM on."""
+_CPU_LIMIT = "resources.limits.cpu"
 _NOT_READY = r"[(, ]{} (?:waiting|terminated)\b"
 """How the wait for a rollout tells a container (harness/releases/rollout.py)."""
 
@@ -57,9 +62,6 @@ _OF_PODS = (
     (re.compile(r"runtime handler|RuntimeHandler|no runtime for", re.I), "runtimeClassName"),
 )
 """What kubelets and runtimes say of a pod that they cannot set up, and the field of it that can be the reason."""
-
-LOST_LEASE = re.compile(r"leader election lost|failed to renew lease")
-"""What a controller says last that did not get to renew its lease (k8s.io/client-go, tools/leaderelection)."""
 
 _OF_LEADING = tuple(f"leader-election-{it}" for it in ("lease-duration", "renew-deadline", "retry-period"))
 _OF_REQUESTS = ("kube-api-qps", "kube-api-burst")
@@ -102,8 +104,12 @@ def found(said: str, with_values: Iterable[Object], without: Iterable[Object], v
         if usual or (image["name"] in hooks and not at(values, "hook.image")):
             return ""
         return f"they bring the image {image['name']}"
-    late = [it for it in added if _LATE in said and re.search(_NOT_READY.format(re.escape(it)), said)]
-    return f"they bring the container {late[0]}, which is not ready" if late else ""
+    if _LATE not in said:
+        return ""
+    late = [it for it in added if re.search(_NOT_READY.format(re.escape(it)), said)]
+    if late:
+        return f"they bring the container {late[0]}, which is not ready"
+    return next(filter(None, (_slow(it[0], theirs[it], own[it]) for it in theirs if it in own)), "")
 
 
 def _of_own(said: str, place: tuple[str, str], theirs: Object, own: Object, values: Object) -> str:
@@ -113,8 +119,10 @@ def _of_own(said: str, place: tuple[str, str], theirs: Object, own: Object, valu
         if not (given := _given([flag], theirs, own)) and theirs.get("image") != own.get("image"):
             return f"they bring the image {theirs.get('image')}, which does not know what this chart tells it"
         return _giving(place[0], given, values) if given else ""
-    if LOST_LEASE.search(said) and (given := _given((*_OF_LEADING, *_OF_REQUESTS), theirs, own)):
+    if lost_leases.LOST.search(said) and (given := _given((*_OF_LEADING, *_OF_REQUESTS), theirs, own)):
         return _giving(place[0], given, values)
+    if (lost_leases.LOST.search(said) or _ENDED_BY_KUBELET.search(said)) and (slow := _slow(place[0], theirs, own)):
+        return slow
     for words, fields in _OF_FIELDS:
         if not words.search(said):
             continue
@@ -122,6 +130,14 @@ def _of_own(said: str, place: tuple[str, str], theirs: Object, own: Object, valu
         if other:
             return f"they set {' and '.join(f'{place[0]}.{it}' for it in other)} otherwise than the chart"
     return ""
+
+
+def _slow(part: str, theirs: Object, own: Object) -> str:
+    """The limit of processors with which a container of the release's own may be too slow; empty where it has none."""
+    limit = at(theirs, _CPU_LIMIT)
+    if limit == at(own, _CPU_LIMIT) or not is_little_cpu(limit):
+        return ""
+    return f"they set {part}.{_CPU_LIMIT} to {limit}, with which the {part} may be too slow"
 
 
 def _given(flags: Sequence[str], theirs: Object, own: Object) -> list[str]:

@@ -392,6 +392,8 @@ LOST = Log(pod=f"{CONTROLLER}-1", container=CONTROLLER, text="ERROR setup leader
     [
         ({"controller": {"leaderElection": {"renewDeadline": "2s"}}}, (LOST,), Verdict.ERROR),
         ({"controller": {"kubeAPIQPS": 0.2}}, (LOST,), Verdict.ERROR),
+        ({"controller": {"resources": {"limits": {"cpu": "50m"}}}}, (LOST,), Verdict.ERROR),
+        ({"controller": {"resources": {"limits": {"cpu": 2}}}}, (LOST,), Verdict.FAILED),
         ({"controller": {"leaderElection": {"enable": True}}}, (LOST,), Verdict.FAILED),
         ({"controller": {"leaderElection": {"renewDeadline": "2s"}}}, (), Verdict.FAILED),
     ],
@@ -403,6 +405,29 @@ def test_a_lease_that_is_lost_for_the_values_times_is_not_the_releases(
     found = _found(operator(values=values, logs=logs, soak=soak), "no-restarts")
     assert found.verdict is verdict
     assert (verdict is Verdict.ERROR) == ("leader election lost, and the values set controller." in found.message)
+
+
+def test_a_lease_that_an_api_server_gave_no_answer_about_is_not_the_releases() -> None:
+    url = (
+        "https://10.96.0.1:443/apis/coordination.k8s.io/v1/namespaces/spark-operator/leases/controller-lock?timeout=5s"
+    )
+    lock = (
+        "E1203 00:00:00.000000 1 leaderelection.go:436] error retrieving resource lock spark-operator/controller-lock"
+    )
+    slow = f'{lock}: Get "{url}": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+    own = f"{lock}: client rate limiter Wait returned an error: context deadline exceeded"
+    soak = Soak(seconds=15.0, restarts={f"{CONTROLLER}-1": 1})
+
+    def found(*lines: str) -> Finding:
+        text = "\n".join((*lines, "I1203 failed to renew lease spark-operator/controller-lock", LOST.text))
+        return _found(operator(logs=(dataclasses.replace(LOST, text=text),), soak=soak), "no-restarts")
+
+    assert found(slow).verdict is Verdict.ERROR
+    assert "since the API server did not answer in time" in found(slow).message
+    assert found(f'{lock}: Put "{url}": dial tcp 10.96.0.1:443: connect: connection refused').verdict is Verdict.ERROR
+    assert found(f"{lock}: etcdserver: request timed out").verdict is Verdict.ERROR
+    for lines in [(), (own,), (slow, own), (f'{lock}: leases "controller-lock" is forbidden: User "x" cannot get',)]:
+        assert found(*lines).verdict is Verdict.FAILED
 
 
 def test_restarts_beside_the_operators_own_containers_are_told_and_are_not_its_own() -> None:

@@ -522,3 +522,20 @@ def test_what_the_users_values_do_to_a_pod_of_the_operators_is_not_the_releases(
     assert found is not None
     assert (found.cause, found.again) == (Cause.USERS_VALUES, False)
     assert found.finding().message.startswith(f"{told}\n  next: correct what the values (--values) ask for there")
+
+
+@pytest.mark.parametrize(
+    ("said", "limit", "told"),
+    [
+        ("waited 120 s for spark-pi to be COMPLETED; last seen: SUBMITTED", "100m", True),
+        ("release 2.5.2 was not ready within 180 s; last seen: pod a Running", "100m", True),
+        ("waited 120 s for spark-pi to be COMPLETED; last seen: SUBMITTED", "2", False),
+        ("spark-pi is FAILED: driver container failed", "100m", False),
+    ],
+)
+def test_a_limit_of_processors_may_be_why_something_came_too_late(said: str, limit: str, told: bool) -> None:
+    found = diagnose(HOST, seen(of_operator(**{OWN: {"limits": {"cpu": limit}, **RUNS}})), [said])
+    assert (found is not None) == told
+    if found:
+        assert found.cause is Cause.USERS_VALUES
+        assert f"may use {limit} of a processor, and was too slow" in found.message

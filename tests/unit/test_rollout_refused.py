@@ -88,3 +88,26 @@ def test_why_a_late_pod_has_no_container_is_told(
     with api_server(tmp_path, objects) as cluster, cluster.api_client() as api, pytest.raises(error) as told:
         rollout.await_rollout(api, CATALOGUE.release("2.5.2"), "it", "it", frozenset(), Deadline(seconds=0.05))
     assert f"pod controller-6f7-1 cannot be set up: {said} (waited " in str(told.value)
+
+
+def test_a_lease_lost_to_a_slow_api_server_is_the_hosts_fault(tmp_path: Path) -> None:
+    crashed = {"name": "spark-operator-controller", "image": "it", "restartCount": 3}
+    crashed |= {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 1}}}
+    pod = {
+        "metadata": {"name": "controller-6f7-1", "uid": "p", "labels": {"app.kubernetes.io/instance": "it"}},
+        "spec": {"containers": [{"name": "spark-operator-controller", "image": "it"}]},
+        "status": {"phase": "Running", "containerStatuses": [crashed]},
+    }
+    log = (
+        'error retrieving resource lock it/controller-lock: Get "https://10.96.0.1:443/apis/coordination.k8s.io/v1/'
+        'namespaces/it/leases/controller-lock?timeout=5s": context deadline exceeded\n'
+        "failed to renew lease it/controller-lock: timed out waiting for the condition\nleader election lost\n"
+    )
+    objects = {"deployments": [DEPLOYMENT], "replicasets": [SET], "events": [], "pods": [pod]}
+    for text, error in ((log, HostError), ("leader election lost\n", ReleaseError)):
+        with (
+            api_server(tmp_path, objects, {"log": (200, text)}) as cluster,
+            cluster.api_client() as api,
+            pytest.raises(error, match="crashes: 3 restarts"),
+        ):
+            rollout.await_rollout(api, CATALOGUE.release("2.5.2"), "it", "it", frozenset(), Deadline(seconds=5))

@@ -50,6 +50,8 @@ def told(values: dict[str, Any]) -> list[Remark]:
         "image: {registry: docker.io}\nimage: {registry: quay.io}\n",
         "x-c: &c {registry: quay.io}\nimage: {<<: *c}\nUSER-SUPPLIED VALUES:\n",
         '{"image": {"registry": "quay.io"}}',
+        "WARNING: Kubernetes configuration file is readable.\nUSER-SUPPLIED VALUES:\nimage: {registry: quay.io}\n",
+        "E1203 10:00:00.000000   12 memcache.go:287] couldn't get resource list\r\nimage: {registry: quay.io}\n",
     ],
 )
 def test_what_helm_reads_is_read_the_same_way(tmp_path: Path, text: str) -> None:
@@ -62,12 +64,24 @@ def test_a_second_document_which_helm_leaves_out_is_an_error(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["image:\n  tag: {{ .Values.tag }}\n", "{% if prod %}\nimage: {tag: 2.5.2}\n{% endif %}\n"]
+    "text",
+    [
+        "image:\n  tag: {{ .Values.tag }}\n",
+        "{% if prod %}\nimage: {tag: 2.5.2}\n{% endif %}\n",
+        "controller:\n  resources: {limits: {cpu: ${CPU}, memory: 1Gi}}\n",
+        "image: {tag: ${TAG:-2.5.2}}\n",
+    ],
 )
 def test_a_template_that_nobody_has_filled_in_is_told_as_one(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError, match="not valid YAML") as refused:
         load_values(written(tmp_path, text))
     assert refused.value.next_step.startswith("fill in the template first")
+
+
+def test_a_variable_elsewhere_is_not_why_a_line_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="line 2: not valid YAML") as refused:
+        load_values(written(tmp_path, "image: {tag: '${TAG}'}\nspark: ]\n"))
+    assert refused.value.next_step.startswith("correct that line")
 
 
 def test_what_ytt_fills_in_is_no_null(tmp_path: Path) -> None:

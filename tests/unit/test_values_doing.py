@@ -81,6 +81,13 @@ INVALID = 'Error: invalid argument "verbose" for "--zap-log-level" flag: invalid
             rendered(pod={"initContainers": [{"name": "wait-db", "image": "docker.io/busybox"}]}),
             "they bring the container wait-db, which is not ready",
         ),
+        (WAITS, rendered(resources={"limits": {"cpu": "30m"}}), "they set controller.resources.limits.cpu to 30m"),
+        (
+            crashes("", last="exit 0 (Completed)"),
+            rendered(resources={"limits": {"cpu": "0.05"}}),
+            "to 0.05, with which",
+        ),
+        (crashes("leader election lost"), rendered(resources={"limits": {"cpu": "50m"}}), "may be too slow"),
     ],
 )
 def test_what_the_values_render_otherwise_and_the_words_are_about_is_their_doing(
@@ -103,6 +110,9 @@ def test_what_the_values_render_otherwise_and_the_words_are_about_is_their_doing
         ),
         (f"{WAITS} (fluent-bit running, {CONTROLLER} waiting CrashLoopBackOff)", rendered(SIDECAR)),
         (crashes(INVALID), []),
+        (WAITS, rendered(resources={"limits": {"cpu": "2"}})),
+        (WAITS, rendered(resources={"requests": {"cpu": "30m"}})),
+        (crashes("panic: nil", last="exit 2 (Error)"), rendered(resources={"limits": {"cpu": "50m"}})),
     ],
 )
 def test_what_the_release_does_itself_stays_its_own(said: str, theirs: list[dict[str, Any]]) -> None:

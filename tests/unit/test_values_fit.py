@@ -92,6 +92,12 @@ def look(values: Mapping[str, Any], *, refuses: str = "", releases: tuple[str, .
         ({"webhook": {"env": [{"name": "GOMEMLIMIT", "value": "1G"}]}}, "the webhook ends at its start"),
         ({"controller": {"workqueueRateLimiter": {"bucketSize": 0}}}, "is 0, with which the controller gets to no"),
         ({"controller": {"workqueueRateLimiter": {"bucketQPS": -1}}}, "bucketQPS to 1 or more"),
+        ({"controller": {"workqueueRateLimiter": {"bucketQPS": "0"}}}, "is 0, with which the controller gets to no"),
+        (
+            {"controller": {"resources": {"limits": {"cpu": "5m"}}}},
+            "set controller.resources.limits.cpu to 100m or more",
+        ),
+        ({"webhook": {"resources": {"limits": {"cpu": 0.01}}}}, "the webhook does not answer its probes in time"),
         (
             {"image": {"repository": "ghcr.io/kubeflow/spark-operator/controller"}},
             "begins with the registry ghcr.io, before which the chart writes ghcr.io",
