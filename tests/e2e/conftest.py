@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runs import Run, Things, docker
+from runs import Run, Things, docker, reachable
 
 from harness import settings
 from harness.foundry import gobuild
@@ -51,6 +51,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Name what the tests left, or took away."""
     for difference in config.stash.get(_DIFFERENCES, []):
         terminalreporter.write_line(f"after all tests: {difference}", red=True)
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """An address of this machine that every container reaches, whatever its network."""
+    with reachable("registries-of-a-test") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

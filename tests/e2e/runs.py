@@ -8,7 +8,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from typing import Any, ClassVar
 from harness import waiting
 from harness.evidence.ledger import short_run_id
 from harness.process import RUN_VARIABLE
+from harness.providers import network
 from harness.report.writer import read
 
 CELL = "kind-1.34/install-2.5.2/spark-pi"
@@ -30,6 +32,17 @@ def docker(*words: str) -> list[str]:
     """The lines that docker prints."""
     done = subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.split()
+
+
+@contextmanager
+def reachable(name: str) -> Iterator[str]:
+    """An address of this machine that every container reaches, whatever its network."""
+    own = f"{name}-{os.getpid()}"
+    docker("network", "create", own)
+    try:
+        yield network.gateway(own)
+    finally:
+        docker("network", "rm", own)
 
 
 @dataclass(frozen=True)

@@ -8,33 +8,26 @@ node image is the foundry's, since none that was built here has the public one's
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from company_proxy import Proxy, proxying
+from in_process import run, sources
 from mirrors import SETTINGS, Mirrors, serving
-from runs import left_of
 
-from harness.evidence.ledger import new_run_id
 from harness.foundry import operator, shapes
 from harness.foundry.store import Store
 from harness.image_cache.cache import ImageCache
 from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
-from harness.matrix.estimate import Expected
 from harness.matrix.select import Selection
 from harness.options import RunOptions
-from harness.process import call
-from harness.providers import PROVIDERS, network
+from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec, Provider
 from harness.registries.front.access_log import Request
-from harness.report.model import CellResult
-from harness.run import run_host, setup
-from harness.run.attempt import Attempt
-from harness.run.runner import Runner
+from harness.run import setup
 from harness.verdicts import Verdict
 
 RELEASE = catalogue.load().release("2.5.2")
@@ -49,17 +42,6 @@ class Internet:
 
     mirrors: Mirrors
     proxy: Proxy
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    """An address of this machine that every container reaches, whatever its network."""
-    name = f"proxy-of-a-test-{os.getpid()}"
-    call(["docker", "network", "create", name], timeout=60)
-    try:
-        yield network.gateway(name)
-    finally:
-        call(["docker", "network", "rm", name], timeout=60)
 
 
 @pytest.fixture
@@ -102,8 +84,7 @@ def watched(kind: type[Provider], watch: Watch) -> type[Provider]:
             node = cluster.nodes[0]
             done = self.node_exec(cluster, node, ["crictl", "pull", UNFORESEEN])
             watch.said.append(done.stderr)
-            form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-            watch.sources |= set(call(["docker", "inspect", "--format", form, node], timeout=60).stdout.split())
+            watch.sources |= sources(node)
             return cluster
 
     return Watched
@@ -121,32 +102,6 @@ def request(config: Path, environment: str) -> setup.Request:
     node = shapes.node_for(SETTINGS, known).plain
     ours = known.model_copy(update={"node_image": node, "distribution": "kubernetes"})
     return replace(asked, cells=tuple(cell.model_copy(update={"environment": ours}) for cell in asked.cells))
-
-
-def run(asked: setup.Request, folder: Path) -> tuple[dict[str, CellResult], list[str]]:
-    """What `harness run` does with a request, without its report: results by scenario, and what was said."""
-    said: list[str] = []
-    run_id = new_run_id()
-    runner = Runner(
-        run_id,
-        asked,
-        run_host.host(asked),
-        evidence_folder=lambda attempt: folder / "evidence" / attempt.name,
-        say=said.append,
-        expect=lambda cells: Expected(seconds=60.0, guess=True),
-    )
-    left = ["the run was not closed"]
-    try:
-        runner.open()
-        attempts = [Attempt(cell=cell) for cell in asked.cells]
-        runner.start(attempts)
-        results = {attempt.cell.scenario.name: runner.result(attempt) for attempt in attempts}
-    finally:
-        left = runner.close()
-        (folder / f"said-{run_id}.txt").write_text("\n".join(said))
-    assert left == []
-    assert left_of(run_id) == []
-    return results, said
 
 
 def since(registries: Mirrors, seen: dict[str, int]) -> dict[str, list[Request]]:

@@ -16,28 +16,23 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from in_process import run, sources
 from mirrors import Mirrors, serving
-from runs import left_of
 
 from harness import settings
 from harness.bootstrap import tools
-from harness.evidence.ledger import new_run_id
 from harness.foundry import shapes
 from harness.images.references import ImageReference
 from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
-from harness.matrix.estimate import Expected
 from harness.matrix.model import Environment
 from harness.matrix.select import Selection
 from harness.options import RunOptions
 from harness.process import call
-from harness.providers import PROVIDERS, network
+from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec, Provider
-from harness.report.model import CellResult
-from harness.run import run_host, setup
-from harness.run.attempt import Attempt
+from harness.run import setup
 from harness.run.preflight import CHECK
-from harness.run.runner import Runner
 from harness.verdicts import Verdict
 
 RELEASE = catalogue.load().release("2.5.2")
@@ -47,17 +42,6 @@ LEFT_OUT = "docker.io/apache/spark:3.5.5"
 NODES = "registry.example.com"
 SETTINGS = settings.load(environment=os.environ)
 _TRY = "timeout 4 bash -c '</dev/tcp/{0}/{1}'"
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    """An address of this machine that every container reaches, whatever its network."""
-    name = f"mirrors-of-a-test-{os.getpid()}"
-    call(["docker", "network", "create", name], timeout=60)
-    try:
-        yield network.gateway(name)
-    finally:
-        call(["docker", "network", "rm", name], timeout=60)
 
 
 @pytest.fixture
@@ -89,8 +73,7 @@ def watched(kind: type[Provider], held: tuple[str, ...], address: tuple[str, str
                 assert self.node_exec(cluster, node, ["crictl", "inspecti", image]).returncode != 0, image
             tried = self.node_exec(cluster, node, ["bash", "-c", _TRY.format(*address)])
             watch.ways_out.append(tried.returncode)
-            form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-            watch.sources |= set(call(["docker", "inspect", "--format", form, node], timeout=60).stdout.split())
+            watch.sources |= sources(node)
             return cluster
 
     return Watched
@@ -103,32 +86,6 @@ def outside() -> tuple[str, str]:
         if words[:1] == ["nameserver"] and not ip_address(words[1]).is_loopback:
             return words[1], "53"
     pytest.fail("this machine has no name server elsewhere, so that it cannot be shown that nodes do not reach one")
-
-
-def run(asked: setup.Request, folder: Path) -> dict[str, CellResult]:
-    """What `harness run` does with a request, without its report; scenario → result."""
-    said: list[str] = []
-    run_id = new_run_id()
-    runner = Runner(
-        run_id,
-        asked,
-        run_host.host(asked),
-        evidence_folder=lambda attempt: folder / "evidence" / attempt.name,
-        say=said.append,
-        expect=lambda cells: Expected(seconds=60.0, guess=True),
-    )
-    left = ["the run was not closed"]
-    try:
-        runner.open()
-        attempts = [Attempt(cell=cell) for cell in asked.cells]
-        runner.start(attempts)
-        results = {attempt.cell.scenario.name: runner.result(attempt) for attempt in attempts}
-    finally:
-        left = runner.close()
-        (folder / "said.txt").write_text("\n".join(said))
-    assert left == []
-    assert left_of(run_id) == []
-    return results
 
 
 def request_for(environment: Environment, node: str, config: Path) -> setup.Request:
@@ -162,7 +119,7 @@ def test_everything_comes_from_the_mirrors_of_one_map(
     kind = watched(PROVIDERS[environment.provider], held, elsewhere, watch)
     monkeypatch.setitem(PROVIDERS, environment.provider, kind)
     try:
-        results = run(request_for(environment, node, mirrors.config()), tmp_path)
+        results, _ = run(request_for(environment, node, mirrors.config()), tmp_path)
     finally:
         for tag in [*tagged, f"{mirrors.fronts[NODES].address}/{node.partition('/')[2]}"]:
             call(["docker", "rmi", tag], timeout=60, check=False)

@@ -16,6 +16,7 @@ from typing import Any
 
 from kubernetes import client
 from mirrors import SETTINGS, Mirrors, serving
+from runs import reachable
 
 from harness.bootstrap import tools
 from harness.errors import ApiError
@@ -29,7 +30,7 @@ from harness.kube.cluster import Cluster
 from harness.kube.well_known import CRDS_PATH
 from harness.matrix import catalogue
 from harness.matrix.release import Release
-from harness.process import RUN_VARIABLE, call
+from harness.process import RUN_VARIABLE
 from harness.providers import network
 from harness.providers.base import ClusterSpec, ProviderTools
 from harness.providers.kind import Kind
@@ -134,16 +135,12 @@ def kind_cluster(folder: Path, mirrors: Mirrors, *, like: str = "kind-1.34") -> 
 @contextmanager
 def their_mirrors(folder: Path, *releases: Release) -> Iterator[Mirrors]:
     """Mirrors that every container of this machine reaches, with the charts of these releases."""
-    name = f"existing-mirrors-{os.getpid()}"
-    call(["docker", "network", "create", name], timeout=60)
-    try:
-        with serving(network.gateway(name), folder, releases[0], hosts=("ghcr.io", "docker.io")) as made:
-            helm = tools.ensure(SETTINGS, ["helm"])["helm"].path
-            for release in releases:
-                made.push_chart(helm, release)
-            yield made
-    finally:
-        call(["docker", "network", "rm", name], timeout=60)
+    hosts = ("ghcr.io", "docker.io")
+    with reachable("existing-mirrors") as address, serving(address, folder, releases[0], hosts=hosts) as made:
+        helm = tools.ensure(SETTINGS, ["helm"])["helm"].path
+        for release in releases:
+            made.push_chart(helm, release)
+        yield made
 
 
 def delete(api: client.ApiClient, *paths: str) -> None:
