@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ _MAPS = (
     "dynamicAllocation",
     "nodeSelector",
 )
+_TEXTS = ("sparkConf", "hadoopConf", "nodeSelector")
+_TEXTS_OF_ROLES = ("nodeSelector", "labels", "annotations", "envVars")
+_QUOTE = "write it in quotes"
 _MAPS_OF_ROLES = ("nodeSelector", "template", "labels", "annotations")
 
 
@@ -31,9 +35,16 @@ def require(kind: str, spec: Mapping[str, Any], where: str) -> None:
         require_maps(spec, ("template",), where)
         spec, where = spec.get("template") or {}, f"{where}.template"
     require_maps(spec, _MAPS, where)
+    for name in _TEXTS:
+        _require_texts(spec.get(name) or {}, f"{where}.{name}")
+    for number, it in enumerate(_listed(spec.get("arguments"))):
+        _require_text(it, f"{where}.arguments[{number}]")
     for role in ("driver", "executor", "server"):
         part = spec.get(role) or {}
         require_maps(part, _MAPS_OF_ROLES, f"{where}.{role}")
+        for name in _TEXTS_OF_ROLES:
+            if isinstance(part.get(name), Mapping):
+                _require_texts(part[name], f"{where}.{role}.{name}")
         template = part.get("template") or {}
         require_maps(template, ("metadata", "spec"), f"{where}.{role}.template")
         _require_pod(template.get("spec") or {}, f"{where}.{role}.template.spec")
@@ -42,6 +53,25 @@ def require(kind: str, spec: Mapping[str, Any], where: str) -> None:
 def require_helper(document: Mapping[str, Any], where: str) -> None:
     """The same for a ConfigMap or a Secret, whose fields hold texts by their names."""
     require_maps(document, ("data", "stringData", "binaryData"), where)
+    for name in ("data", "stringData"):
+        for key, value in (document.get(name) or {}).items():
+            if value is not None and not isinstance(value, str):
+                # What it is may be secret.
+                raise UsageError(f"{where}.{name}.{key} is not text", _QUOTE)
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _require_texts(values: Mapping[str, Any], where: str) -> None:
+    for key, value in values.items():
+        _require_text(value, f"{where}.{key}")
+
+
+def _require_text(value: object, where: str) -> None:
+    if value is not None and not isinstance(value, str):
+        raise UsageError(f"{where} is {json.dumps(value, default=str)}, which is not text", _QUOTE)
 
 
 def _require_pod(pod: Mapping[str, Any], where: str) -> None:

@@ -8,9 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.apps import moving, unfilled, users
+from harness.apps.objects import APPLICATION
 from harness.apps.places import Place
 from harness.apps.users import UserManifest
 from harness.kube.needs import fields
+
+_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+"""What the operator's webhook takes (internal/webhook/sparkapplication_validator.go, 2.4.0 and newer)."""
 
 _HAS_TO_BE_THERE = ("Directory", "File", "Socket", "CharDevice", "BlockDevice")
 """Types of a hostPath that the kubelet does not make (HostPathType in k8s.io/api/core/v1)."""
@@ -25,6 +29,8 @@ def lines(place: Place, it: UserManifest) -> Iterator[str]:
     _, left_out = users.ready(it, place.namespace, "")
     if left_out:
         yield f"runs without its {', '.join(left_out)}"
+    if it.kind == APPLICATION.kind and not _DNS_1035.fullmatch(it.name):
+        yield "has a name that releases from 2.4.0 on refuse: it is no DNS label of RFC 1035"
     if addresses := moving.homes(it.document):
         yield f"names {', '.join(addresses)}, which no run has"
     if gaps := it.gaps:

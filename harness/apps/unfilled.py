@@ -25,8 +25,9 @@ _FILLED_IN_LATER = re.compile(r"\{\{(?:\s*\$\w+\s*|APP_ID|EXECUTOR_ID)\}\}")
 ExecutorRunner.scala).
 """
 
-_VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*\}")
-"""A variable as a shell, envsubst or Maven has it. Spark's own have a prefix or a dot (ConfigReader.scala)."""
+_VARIABLE = re.compile(r"\$\{[A-Za-z_]\w*(?::?[-=?+][^{}]*)?\}")
+"""A variable as a shell, envsubst, Flux or Maven has it, also with a default. Spark's own have a prefix or a dot
+(ConfigReader.scala)."""
 
 _IN_ADDRESS = re.compile(r"[a-z][\w+.-]*://[^\s,;]*?((?<!\$)\{[A-Za-z_]+\}|<[A-Za-z_-]+>)")
 

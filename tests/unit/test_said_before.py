@@ -52,3 +52,8 @@ def test_what_a_run_changes_and_may_not_have_is_said_before(tmp_path: Path) -> N
 
 def test_of_what_runs_as_it_is_nothing_is_said(tmp_path: Path) -> None:
     assert said(tmp_path, PI) == []
+
+
+def test_a_name_that_newer_releases_refuse_is_said_before(tmp_path: Path) -> None:
+    (told,) = said(tmp_path, PI.replace("name: etl", "name: etl.v2"))
+    assert told.startswith("has a name that releases from 2.4.0 on refuse")
