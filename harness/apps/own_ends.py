@@ -20,14 +20,25 @@ PROGRAM = "was ended by its own program"
 _CLUSTERS = re.compile(
     r"(?i)kubernetes|fabric8|External scheduler|SparkContext|executor (?:\d+ )?(?:lost|exited|decommission)"
     r"|ExecutorLost|executor failures|FetchFailed|Service '\w+' failed after|JAVA_GATEWAY|Py4JNetwork"
-    r"|Java gateway|OutOfMemoryError|BindException|not accepted any resources|system:serviceaccount|driver pod|-svc\b|spark://|\bmaster\b"
+    r"|Java gateway|OutOfMemoryError|BindException|not accepted any resources|system:serviceaccount|driver pod"
+    r"|-svc\b|spark://|\bmaster\b"
     r"|(?<![\w.])spark\.[a-z]|(?:driver|executor)[-.]memory|exited with (?:1[2-9]\d|2\d\d)\b"
 )
 """What tells of Spark's own start, of its executors and of its settings."""
 
+AWAY = re.compile(
+    r"(?i)unknown ?host|name or service not known|name resolution|translate host name|getaddrinfo|nodename nor servname"
+    r"|\brefused|timed? ?out|no route to host|network is unreachable|max retries exceeded|cannot authenticate via"
+    r"|(?:failed|unable|can't|cannot|could not) (?:to )?(?:connect|establish|reach|resolve)|failed on connection"
+    r"|connection error|not accessible|all nodes failed"
+)
+"""What programs say of a host that they do not reach, of whatever kind they are."""
+
 _LOGIN_REFUSED = re.compile(
     r"(?i)access ?denied|\b40[13] (?:forbidden|unauthorized)|status ?code: ?40[13]|permission denied: user="
-    r"|not ?authorized|authentication failed|failed to authenticate|Login failed for user|ORA-01017"
+    r"|not ?authorized|unauthorized|(?:invalid|incorrect|bad) (?:username|user name|password|credentials|access token)"
+    r"|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|log[io]n denied|authentication failed"
+    r"|failed to authenticate|Login failed for user|ORA-01017"
     r"|AuthorizationPermissionMismatch|does not have \S+ access|certification path|CERTIFICATE_VERIFY_FAILED"
 )
 """The words of services, and of TLS, for a client whom they do not let in."""
@@ -39,10 +50,14 @@ _NOT_REACHED = re.compile(
     rf"|translate host name \"{_HOST.replace('name', 'third')}\"|host='{_HOST.replace('name', 'fourth')}'"
     rf"|Can't connect to \w+ server on '{_HOST.replace('name', 'fifth')}'"
 )
+_WITH_PORT = re.compile(
+    r"(?<![\w.-])(?P<name>[A-Za-z][\w-]*(?:\.[\w-]+)*\.(?!(?:java|scala|kt|py|R)\b)[\w-]+)(?:/[^\s:]*)?:\d{2,5}\b"
+)
 _OF_CLUSTER = re.compile(r"kubernetes\b.*|localhost|.*-svc(?:\..*)?")
 
 _ABSENT = re.compile(
-    r"(?:FileNotFoundError: .*?: '|PATH_NOT_FOUND\] Path does not exist: (?:file:)?(?://)?|NoSuchFileException: "
+    r"(?:(?:FileNotFound|Permission)Error: .*?: '|AccessDeniedException: "
+    r"|PATH_NOT_FOUND\] Path does not exist: (?:file:)?(?://)?|NoSuchFileException: "
     r"|Mkdirs failed to create (?:file:)?|FileNotFoundException: (?:File (?:file:)?)?)(?P<path>/[^\s':]*[^\s':.])"
 )
 _PYTHON = (
@@ -64,10 +79,23 @@ _SQL = (
 )
 _OWN = re.compile(
     rf"(?m)^(?:Caused by: )?(?:(?:{_PYTHON})\b|(?:[a-z_]\w*\.)+JSONDecodeError|{_JAVA}|{_SQL})"
-    r"|^User application exited with \d+|^\S+: error: (?:the following arguments are required|unrecognized|argument)"
+    r"|^User application exited with \d+|^(?:Error: )?(?i:missing|unknown) (?:required )?(?:option|argument"
+    r"|parameter)\b"
+    r"|^\S+: error: (?:the following arguments are required|unrecognized|argument)"
 )
-"""What a program's own code and data end with: the words of CPython, of java.lang, of org.apache.spark.sql and of
-argparse."""
+"""What a program's own code and data end with: the words of CPython, of java.lang, of org.apache.spark.sql, of
+argparse and of scopt."""
+
+_FOREIGN = re.compile(
+    r"(?m)^(?:Caused by: )?(?!java[.x]|scala\.|sun\.|jdk\.|io\.fabric8|org\.apache\.(?:spark|hadoop)\."
+    r"|pyspark\.|py4j\.)"
+    r"(?:[a-z_]\w*\.)+[A-Z][\w$]*(?::|$| \(from )"
+)
+"""An exception of the program or of a library of its own."""
+
+_NOT_LET = re.compile(r"PermissionError|AccessDeniedException: /|\(?Permission denied\)?")
+_IDENTITY = ("securityContext", "podSecurityContext")
+"""Fields by which the operator says who a container is, and what it may write."""
 
 _WORD = re.compile(r"[\w./-]+")
 _ARGUMENTS = re.compile(r"IndexOutOfBounds|IndexError|(?i:\busage\b)|required")
@@ -81,25 +109,30 @@ def told(spec: Mapping[str, Any], said: str, *, logs_in: bool) -> str:
     """
     if _CLUSTERS.search(said) or _is_brought(spec, said):
         return ""
-    if match := _NOT_REACHED.search(said):
-        host = str(match[match.lastgroup or 0])
-        if not _OF_CLUSTER.fullmatch(host):
-            return f"asks for {host}, which cannot be reached from this cluster"
+    if host := _host(said):
+        return f"asks for {host}, which cannot be reached from this cluster"
     if _LOGIN_REFUSED.search(said):
         asked = _ADDRESS.search(said)
         whom = asked[0] if asked else "what it asks"
         return "" if logs_in else f"is not let in by {whom}, and has no login in its specification"
     if match := _ABSENT.search(said):
         return f"needs {match['path']}, which its image does not have or does not let it write"
-    if _OWN.search(said) or _is_own_class(spec, said):
-        return PROGRAM
-    return ""
+    return PROGRAM if _OWN.search(said) or _FOREIGN.search(said) else ""
+
+
+def _host(said: str) -> str:
+    """The host that a program did not reach; empty where it is one of the cluster's own, or none is named."""
+    match = _NOT_REACHED.search(said) or (_WITH_PORT.search(said) if AWAY.search(said) else None)
+    host = str(match[match.lastgroup or 0]) if match else ""
+    return "" if _OF_CLUSTER.fullmatch(host) else host
 
 
 def _is_brought(spec: Mapping[str, Any], said: str) -> bool:
     """Whether words name what the specification has for the program."""
     words = set(_WORD.findall(said))
     if words & set(_names(spec)):
+        return True
+    if _NOT_LET.search(said) and any(key in _IDENTITY and value for key, value in fields(spec)):
         return True
     if "KeyError" in said and any(key == "envFrom" and value for key, value in fields(spec)):
         return True
@@ -123,11 +156,3 @@ def _names(spec: Mapping[str, Any]) -> Iterator[str]:
 def _mounts(spec: Mapping[str, Any]) -> Iterator[str]:
     """Where volumes, ConfigMaps and Secrets are mounted."""
     return (value for key, value in fields(spec) if key in ("mountPath", "path") and isinstance(value, str) and value)
-
-
-def _is_own_class(spec: Mapping[str, Any], said: str) -> bool:
-    """Whether an exception is of the same organisation as the main class."""
-    parts = str(spec.get("mainClass") or "").split(".")
-    if len(parts) <= 2 or parts[:2] == ["org", "apache"]:
-        return False
-    return re.search(rf"(?m)^(?:Caused by: )?{re.escape('.'.join(parts[:2]))}\.[\w.$]+(?::|$)", said) is not None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.apps import moving, own_needs
+from harness.apps import moving, own_ends, own_needs
 from harness.apps.users import UserManifest
 
 _ADDRESS = r"(?!file:)[a-z][\w+.-]*://[^\s'\",;)\]]+"
@@ -29,13 +29,6 @@ _LACKS = re.compile(
 )
 """The words of java.net, Ivy, java.lang, org.apache.spark.deploy.SparkSubmit, org.apache.hadoop (fs and net.NetUtils),
 Spark's errors, drivers of databases, Kafka's clients, the JVM's agents and CPython."""
-
-_AWAY = re.compile(
-    r"(?i)unknown ?host|name or service not known|name resolution|translate host name|getaddrinfo|nodename nor servname"
-    r"|\brefused|timed? ?out|no route to host|network is unreachable|max retries exceeded|cannot authenticate via"
-    r"|(?:failed|unable|can't|cannot|could not) (?:to )?(?:connect|establish|resolve)|failed on connection"
-)
-"""What programs say of a host that they do not reach, of whatever kind they are."""
 
 _HOSTS = re.compile(
     r"(?<![\w.-])(?:(?:\d{1,3}\.){3}\d{1,3}|[A-Za-z][\w-]*(?:\.[\w-]+)+|[A-Za-z][\w-]*(?=:\d{2,5}\b)"
@@ -81,7 +74,7 @@ def named(it: UserManifest, said: str, config_maps: Sequence[UserManifest] = ())
         name = found[kind].rstrip(".:")
         if what := _of_kind(kind, name, own, it.spec):
             return what
-    return (_host(own, said) if _AWAY.search(said) else "") or _service(own, said)
+    return (_host(own, said) if own_ends.AWAY.search(said) else "") or _service(own, said)
 
 
 def _host(own: Sequence[str], said: str) -> str:

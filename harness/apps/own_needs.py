@@ -20,6 +20,7 @@ _OF_IMAGE = (
     (re.compile(r"Failed to find (?:the )?data source: (?P<name>[\w.-]*\w)"), "the data source {}"),
     (re.compile(r"Cannot find catalog plugin class for catalog '[^']*': (?P<name>[\w.$]*\w)"), "the class {}"),
     (re.compile(r"(?P<name>No suitable driver)"), "a JDBC driver"),
+    (re.compile(r"Cannot run program \"(?P<name>[^\"]+)\""), "the program {}"),
     (re.compile(r"there is no package called .(?P<name>[\w.]+)"), "the R package {}"),
     (re.compile(r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<name>[\w.]+)"), "the Python module {}"),
 )

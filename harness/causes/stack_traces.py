@@ -36,6 +36,10 @@ _BARE = re.compile(
 """The messages of exceptions that do not say whom they are about: what they are told within does."""
 
 
+_OF_SYSTEM = re.compile(r"^java\.io\.IOException: error=\d+, ")
+"""The number of an error of the system, which whoever threw what is around it repeats (java.lang.ProcessBuilder)."""
+
+
 def uncaught(lines: Sequence[str]) -> list[str]:
     """What ended a program, the exceptions from the outermost to the innermost: of its last thread that died, or of
     its last traceback. Empty where nothing tells.
@@ -110,6 +114,8 @@ def told(chain: Sequence[str]) -> str:
     if not chain:
         return ""
     inner, outer = chain[-1], chain[0]
+    if _OF_SYSTEM.match(inner) and inner != outer:
+        return outer
     alone = len(chain) == 1 or inner == outer or (inner in outer and not _BARE.search(inner))
     return inner if alone else f"{inner} (from {outer})"
 
