@@ -244,7 +244,21 @@ def _in_line(line: str, inner: Redact) -> str:
             continue
         parts += [line[at : found.start()], in_json(line[found.start() : end], inner) or line[found.start() : end]]
         at = end
-    return _STRING.sub(lambda found: _in_string(found[0], inner), "".join([*parts, line[at:]]))
+    return _cut(_STRING.sub(lambda found: _in_string(found[0], inner), "".join([*parts, line[at:]])), inner)
+
+
+def _cut(line: str, inner: Redact) -> str:
+    """A line that was cut within a string of JSON, without the secrets in what is left of that."""
+    found = _OPEN.fullmatch(line)
+    if not found:
+        return line
+    begun, rest, end = found.groups()
+    try:
+        decoded = json.loads(f'"{rest}"', strict=False)
+    except ValueError:
+        return line
+    made = inner(decoded)
+    return line if made == decoded else begun + json.dumps(made, ensure_ascii="\\ud" in rest.lower())[1:-1] + end
 
 
 def _in_string(quoted: str, inner: Redact) -> str:
@@ -258,6 +272,11 @@ def _in_string(quoted: str, inner: Redact) -> str:
 
 
 _STRING = re.compile(r'(?<!\\)"(?=[^"]*\\)(?:\\.|[^"\\])*+"')
+# With a string that has no end; what has been cut within an escape loses that
+_OPEN = re.compile(
+    r"""((?:[^"\\\n]++|\\.|"(?:\\.|[^"\\])*+")*+(?<=[:=\[,(\s])")"""
+    r"""((?=[^\n]*\\)(?:\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|[^"\\\r\n])*+)((?:\\(?:u[0-9a-fA-F]{0,3})?(?:(?:\.{3}|…)[^"\\\r\n]*)?)?\r?\n?)"""
+)
 _DECODER = json.JSONDecoder()
 
 

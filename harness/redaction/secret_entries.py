@@ -28,6 +28,7 @@ _REST_OF_GO = re.compile(
     rf"(?:{_INNER}|(?!{_NEXT}|{_NEXT_OF_GO}|{_CLOSED}|{_OTHER_PAIR})[^\n]){{1,200}}+"
     rf"(?:(?={_NEXT}|{_NEXT_OF_GO})|(?P<closed>{_CLOSED}))"
 )
+_CUT = re.compile(rf"(?! ?\*\*\*)(?:(?!{_NEXT}|{_NEXT_OF_GO}|{_OTHER_PAIR})[^\n{{}}\[\]()]){{1,200}}+$")
 _BEGINS = re.compile(r"(?:^|[({\[][ ]?|[,|][ ]?)$")
 _IN_GO = re.compile(r"[{\[][A-Za-z_][\w./-]{0,120}:(?![ ])[^\n]*$|[{\[]$")
 _WINDOW = 400
@@ -42,9 +43,9 @@ def whole(line: str, start: int, separator: str, value: Value) -> Value:
         return value
     before = line[max(start - _WINDOW, 0) : start]
     if separator == ":" and _is_in_go(before):
-        rest = _REST_OF_GO.match(line, value.end)
+        rest = _REST_OF_GO.match(line, value.end) or _cut(line, before, value.end)
     elif _BEGINS.search(before[-4:]) or (before.endswith(": ") and ":" not in separator):
-        rest = _REST.match(line, value.end)
+        rest = _REST.match(line, value.end) or _cut(line, before, value.end)
     else:
         return value
     end = value.end
@@ -54,6 +55,12 @@ def whole(line: str, start: int, separator: str, value: Value) -> Value:
         # A property of Spark, alone in its line
         end = len(line.rstrip())
     return Value(value.start, end, line[value.start : end])
+
+
+def _cut(line: str, before: str, end: int) -> re.Match[str] | None:
+    """What a line goes on with that was cut within the braces that were opened before."""
+    opened = max(map(before.rfind, "{(["))
+    return _CUT.match(line, end) if opened > max(map(before.rfind, "})]")) else None
 
 
 def is_entry(line: str, start: int, value: Value) -> bool:

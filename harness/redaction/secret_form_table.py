@@ -149,6 +149,13 @@ FORMS = (
         r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}(?:/|[;?][\w.-]+=|,[\w.-]+:\d))(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$/-])""",
         in_line=False,
     ),
+    # The same where the line was cut within the password
+    _form(
+        ["://"],
+        r"""(://(?<!docker://)(?<!image://)(?<!oci://)[\w.%+-]{1,80}:)(?!\d{1,5}(?!\w))(?=[^\s\d/@]*\d)(?=[^\s/@]*[A-Za-z])"""
+        r"""[^\s"'<>/:;,()\[\]{}|]{6,200}(?=(?:…|\s\[trunc[^\n]{0,20})?$)""",
+        in_line=False,
+    ),
     # The same after pathlib has taken it for a path
     _form(
         [r"(?:https?|oci):/[^/]"],

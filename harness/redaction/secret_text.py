@@ -62,7 +62,7 @@ _PROPERTY = re.compile(
 _MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)(\S+)")
 _SQL = re.compile(
     r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password|(?-i:SECRET))\s+)"
-    r"(['\"])((?:\\.|\2\2|(?!\2).)++)(?=\2)"
+    r"(['\"])((?:\\.|\2\2|(?!\2).)++)(?=\2|$)"
 )
 _COMMAND = re.compile(
     r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|(?i:setx)|SET|spark\.conf\.set)\s+)(\w+)(\s+)"
@@ -71,15 +71,15 @@ _COMMAND = re.compile(
 _TUPLE = re.compile(r"""(\(\s*(?![a-z]+,\s+[a-z]+\))['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
 # Scala prints no blank behind the comma, and no quotes around what has blanks.
 _SCALA_TUPLE = re.compile(
-    r"""(\(([\w.$/-]+),)(?![\s"'])((?:[^()\n"']|(?<=\w)["'](?=\w)|\([^()\n"']{0,200}\)){1,500}?)(?=\)(?:[,)\]}\s]|$))"""
+    r"""(\(([\w.$/-]+),)(?![\s"'])((?:[^()\n"']|(?<=\w)["'](?=\w)|\([^()\n"']{0,200}\)){1,500}?)(?=\)(?:[,)\]}\s]|$)|$)"""
 )
 # The same with both in quotes, also as the first arguments of a function
 _QUOTED_PAIR = re.compile(
-    r"""((?P<called>\w)?\(\s*(["'])(?P<name>[\w./-]+)\3\s*,\s*(["']))(?P<value>(?:\\.|(?!\5).)++)(?=\5\s*(?(called)[,)]|\)))"""
+    r"""((?P<called>\w)?\(\s*(["'])(?P<name>[\w./-]+)\3\s*,\s*(["']))(?P<value>(?:\\.|(?!\5).)++)(?=\5\s*(?:(?(called)[,)]|\))|$)|$)"""
 )
 _TABLE = re.compile(
     r"(^\s*[|│](?:[^|│]*[|│])*?\s*`?([\w.-]+)`?\s*[|│]\s*)"
-    r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?:[^|│\s]|\s++(?=[^|│\s]))*+)(?=\s*[|│])"
+    r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?:[^|│\s]|\s++(?=[^|│\s]))*+)(?=\s*(?:[|│]|$))"
 )
 # psql's, and no line of `docker compose logs`
 _COLUMNS = re.compile(

@@ -39,7 +39,7 @@ _JDBC_VALUE = re.compile(
 # The rest of a word in quotes, in which no other argument, variable or command begins
 _REST_OF_QUOTED = {
     it: re.compile(
-        rf"""(?![\[{{]["'\\])(?:\\.|'"'"'|'\\''|(?!{it}|\s-{{1,2}}\w|[\s,;&?][\w.-]+=|\s?[;&|]|\s\.?/|[,:]\s).){{1,500}}+(?={it}(?:[\s,;)\]}}&<]|$)|,[\w.-]+=)"""
+        rf"""(?![\[{{]["'\\])(?:\\.|'"'"'|'\\''|(?!{it}|\s-{{1,2}}\w|[\s,;&?][\w.-]+=|\s?[;&|]|\s\.?/|[,:]\s).){{1,500}}+(?={it}(?:[\s,;)\]}}&<]|$)|,[\w.-]+=|$)"""
     )
     for it in "\"'"
 }

@@ -28,6 +28,8 @@ _XML_PAIR = re.compile(
     rf"(?P<value>(?:(?!{_LT}/).)+)",
     re.DOTALL,
 )
+# A line that was cut within an element; `<password>@host` is what a usage says
+_CUT = re.compile(r"(<(?P<key>[\w.:-]+)>)(?P<value>[^\s<>@:/|()\[\]{},.;-][^\s<>]{3,})$", re.MULTILINE)
 
 
 def redact(text: str) -> str:
@@ -35,7 +37,7 @@ def redact(text: str) -> str:
     if not any(mark in text for mark in ("</", "&lt;/", "u003c/", "u003C/")):
         return text
     text = _PROPERTY.sub(_mask_property, text)
-    for pattern in (_XML_PAIR, _ELEMENT, _NAMED, _CELLS):
+    for pattern in (_XML_PAIR, _ELEMENT, _NAMED, _CELLS, _CUT):
         text = pattern.sub(mask_named, text)
     return text
 

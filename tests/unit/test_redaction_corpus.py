@@ -164,6 +164,19 @@ def test_nothing_is_masked_in_texts_without_secrets() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("end", ["", "\\", "\\...", "\\u00", "..."])
+@pytest.mark.parametrize(
+    "begin", ['{"level":"info","msg":"', 'I1130 10:00:00.000001       1 main.go:42] "Failed" err="']
+)
+def test_a_line_that_was_cut_within_a_string_has_the_structure_of_that(begin: str, end: str) -> None:
+    document = "kept: 1\nkind: Secret\nstringData:\n  a: hunter2horse"
+    for text in (document, json.dumps({"msg": document})[:-2]):
+        redacted = Redactor().text(f"{begin}{json.dumps(text)[1:-1]}{end}\n")
+        assert "hunter2horse" not in redacted
+        assert "kept" in redacted
+        assert redacted.startswith(begin)
+
+
 def test_where_a_line_comes_from_hides_no_structure() -> None:
     document = "kind: Secret\nstringData:\n  a: hunter2horse\ntype: Opaque"
     for source in ("op-1  | ", "[etl-driver] ", "etl-driver main ", "op-1  | 2026-12-01T10:00:00Z stdout F "):

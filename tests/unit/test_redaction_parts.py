@@ -152,6 +152,7 @@ def test_a_place_in_a_part_is_that_of_the_same_character_in_the_whole() -> None:
 _LETTERS = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY" * 3
 _HEX = "0a1b2c3d4e5f6789" * 4
 _FORMS = (
+    "postgres://me:swordfish9",
     f"routing_key: {_HEX[:32]}",
     f"AKIAIOSFODNN7EXAMPLQ:{_LETTERS[:40]}",
     *("ORA_DSN=me/swordfish@db", "CONNECT me/swordfish@db", "me/swordfish@db:1521/x"),
