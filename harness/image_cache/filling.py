@@ -18,7 +18,7 @@ from harness.errors import DiskError, HarnessError, RegistryError, UnavailableEr
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.images.references import ImageReference
 from harness.registries.manifest_shape import require_image
-from harness.registries.platform_choice import chain_to, entry_for, listed_platforms
+from harness.registries.platform_choice import chain_to, entry_for, platform_from, platforms_named
 from harness.registries.push import RawManifest, Transfer
 from harness.waiting import Cancelled, Deadline, cancelled
 from harness.wording import counted
@@ -203,7 +203,7 @@ class Filling:
             top, self._platform, lambda it: self._manifest(client, asked.image, it), platform_of, name=name
         )
         if not manifests or (not top.is_index and platform_of(top) != self._platform):
-            raise _wrong_platform(client, asked.image, listed_platforms(top.content) or said, self._platform)
+            raise _wrong_platform(client, asked.image, platforms_named(top.content) or said, self._platform)
         own = manifests[-1]
         require_usable(own, name)
         config = own.content["config"]
@@ -256,7 +256,7 @@ class Filling:
                 f"{manifest.content['config']['digest']} names no operating system",
                 "check the image's name: a chart or another artifact may have it",
             )
-        return f"{said.get('os', '')}/{said.get('architecture', '')}"
+        return platform_from(said, manifest.digest).plain
 
     def _layer(self, client: Transfer, image: ImageReference, content: Content) -> None:
         try:
@@ -305,6 +305,12 @@ def require_usable(manifest: RawManifest, name: str) -> None:
         raise UnavailableError(
             f"{name} is of the type {manifest.media_type}, which containerd no longer pulls",
             "push the image again with a current client, for example by crane copy",
+        )
+    encrypted = [it for it in manifest.content["layers"] or [] if str(it.get("mediaType", "")).endswith("+encrypted")]
+    if encrypted:
+        raise UnavailableError(
+            f"{name} has {counted(len(encrypted), 'encrypted layer')}, for which the nodes have no key",
+            "choose an image without encryption",
         )
     elsewhere = [it for it in manifest.content["layers"] or [] if it.get("urls")]
     if elsewhere:

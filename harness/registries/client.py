@@ -15,10 +15,11 @@ from harness.images import media_types
 from harness.images.references import DOCKER_HUB, ImageReference, is_digest
 from harness.kube import pull_messages
 from harness.late import httpx
-from harness.registries.connection import Connection, json_of
+from harness.registries.answers import json_of
+from harness.registries.connection import Connection
 from harness.registries.manifest_shape import artifact, require_image, require_sound, type_of
 from harness.registries.platform_choice import DEPTH, Platform, chain_to, listed_platforms, platform_from
-from harness.registries.problems import is_registrys, unreachable
+from harness.registries.problems import is_registrys
 
 _NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
 
@@ -65,10 +66,7 @@ class RegistryClient(Connection):
 
     def ping(self) -> None:
         """Check that a registry answers; a request to log in counts as an answer."""
-        try:
-            response = self._http.get(f"{self._base}/")
-        except httpx.HTTPError as error:
-            raise unreachable(self.server, self.host, error) from error
+        response = self._answer_to(self._http.build_request("GET", f"{self._base}/"), self.server)
         challenged = response.status_code == 401 and "www-authenticate" in response.headers
         if response.status_code != 200 and not challenged:
             raise self.answered(response, "/v2/")
@@ -126,20 +124,11 @@ class RegistryClient(Connection):
         registry refuses or fails.
         """
         response = self._request("HEAD", reference, "manifests", reference.identifier)
-        if response.status_code in NO_HEAD:
+        if response.status_code in (*NO_HEAD, 401, 403):
+            # The answer to HEAD does not say why, no registry counts a GET that it refuses, and some refuse HEAD alone.
             response = self._request("GET", reference, "manifests", reference.identifier)
-        is_manifest = _media_type(response) in (*media_types.INDEXES, *media_types.MANIFESTS)
-        if response.status_code == 200 and not is_manifest:
-            raise RegistryError(
-                f"{self._answering(response)} answered {_shown(reference)} with "
-                f"{_media_type(response) or 'no media type'}, which is not that of an image",
-                "check that the address is that of a registry, and look for a proxy between this machine and it",
-                status=0 if "html" in _media_type(response) else 200,
-            )
-        if response.status_code in (401, 403):
-            # The answer to HEAD does not say why, and no registry counts a GET that it refuses.
-            explained = self._request("GET", reference, "manifests", reference.identifier)
-            response = explained if explained.status_code in (401, 403) else response
+        if response.status_code == 200 and _media_type(response) not in (*media_types.INDEXES, *media_types.MANIFESTS):
+            self.manifest(reference)
         if response.status_code == 404:
             # Docker Hub itself is no cache, and the only one that counts.
             hidden = self._hidden_by_404(reference) if self._is_mirror or self.host != DOCKER_HUB else None
@@ -208,7 +197,7 @@ class RegistryClient(Connection):
         own = self._for_platform(top, reference, platform)
         if not top.is_index:
             there = self._own_platform(own, reference)
-            if platform not in (str(there), f"{there.os}/{there.architecture}"):
+            if platform not in (str(there), there.plain):
                 raise self._wrong_platform(reference, str(there), platform)
         known = frozenset({top.descriptor.digest, own.descriptor.digest, self._config_digest(own, reference)})
         return known, tuple(it for it in listed_platforms(top.content) if it != platform)
@@ -223,7 +212,7 @@ class RegistryClient(Connection):
             response = self._send("GET", url, reference)
             if response.status_code != 200:
                 raise self.answered(response, repository)
-            found.update(_tags(response))
+            found.update(self._tags(response))
             following = response.links.get("next", {}).get("url")
             if not following:
                 return sorted(found)
@@ -259,7 +248,7 @@ class RegistryClient(Connection):
 
     def _read_manifest(self, response: httpx.Response, name: str) -> tuple[dict[str, Any], str]:
         """The content and the media type of a manifest. Raises RegistryError for what nothing can be done by."""
-        content = json_of(response)
+        content = json_of(response, self._answering(response), self.host)
         media_type = type_of(content, _media_type(response))
         require_sound(content, media_type, f"that {self.server} has for {name}")
         return content, media_type
@@ -269,7 +258,7 @@ class RegistryClient(Connection):
             manifest,
             platform,
             lambda digest: self._listed(reference.pinned(digest), manifest),
-            lambda below: str(self._own_platform(below, reference)),
+            lambda below: self._own_platform(below, reference).plain,
             name=f"{_shown(reference)} at {self.server}",
         )
         if chain:
@@ -319,7 +308,7 @@ class RegistryClient(Connection):
                 raise refused
             # The image is there, without a part of it.
             raise RegistryError(refused.message, refused.next_step, status=HTTPStatus.OK)
-        return json_of(response)
+        return json_of(response, self._answering(response), self.host)
 
     def _refused(self, response: httpx.Response, reference: ImageReference) -> RegistryError:
         hint = ""
@@ -356,20 +345,19 @@ class RegistryClient(Connection):
     def _other_tags(self, reference: ImageReference) -> str:
         try:
             response = self._send("GET", f"{self.root}/{reference.repository}/tags/list?n=200", reference)
-            there = sorted(_tags(response)) if response.status_code == 200 else []
+            there = sorted(self._tags(response)) if response.status_code == 200 else []
         except RegistryError:
             # This only embellishes an error that is reported anyway.
             return ""
         near = difflib.get_close_matches(reference.tag, there, n=5, cutoff=0.4) or there[-5:]
         return f"the repository has {', '.join(near)}" if near else ""
 
+    def _tags(self, response: httpx.Response) -> list[str]:
+        listed = json_of(response, self._answering(response), self.host).get("tags")
+        return [it for it in listed if isinstance(it, str)] if isinstance(listed, list) else []
+
     def _request(self, method: str, reference: ImageReference, kind: str, identifier: str) -> httpx.Response:
         return self._send(method, f"{self.root}/{reference.repository}/{kind}/{identifier}", reference)
-
-
-def _tags(response: httpx.Response) -> list[str]:
-    listed = json_of(response).get("tags")
-    return [it for it in listed if isinstance(it, str)] if isinstance(listed, list) else []
 
 
 def announced(response: httpx.Response) -> str:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import ssl
 import threading
 from collections.abc import Mapping
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.kube import pull_messages
 from harness.late import httpx
+from harness.registries.answers import json_of, whole
 from harness.registries.by_proxy import is_direct_for, unusable
 from harness.registries.challenges import challenges
 from harness.registries.problems import answered, of_token_server, retry_after, unreachable
@@ -30,6 +31,8 @@ from harness.waiting import pause
 
 _ACCEPT = {"Accept": ", ".join((*media_types.INDEXES, *media_types.MANIFESTS))}
 _LONGEST_PAUSE = 10.0
+_PATIENCE = 6
+"""How many times as long as a read the whole of an answer may take."""
 
 
 class Connection:
@@ -64,6 +67,7 @@ class Connection:
         self._credentials = (mirror.credentials if mirror else None) or credentials
         self._mirror = mirror
         self._attempts = attempts
+        self._timeout = timeout
         self._lock = threading.Lock()
         self._authorizations: dict[str, str] = {}
         # A proxy of the environment has no say about addresses of this machine, and of NO_PROXY's ranges.
@@ -125,12 +129,12 @@ class Connection:
         )
         return RegistryError(error.message, step_after(response, error, asking), status=error.status)
 
-    def _answering(self, response: httpx.Response) -> str:
+    def _answering(self, response: httpx.Response, asked: str = "") -> str:
         """Who gave an answer, for messages: registries lead to other hosts, for content above all."""
         netloc = response.url.netloc.decode()
         if not response.history or netloc == response.history[0].url.netloc.decode():
-            return self.server
-        return f"{netloc}, to which {self.server} redirects,"
+            return asked or self.server
+        return f"{netloc}, to which {asked or self.server} redirects,"
 
     def led_to(self, base: str, target: str) -> str:
         """Where a registry points to, from an address on. Raises RegistryError for what is no address."""
@@ -188,10 +192,21 @@ class Connection:
 
     def _once(self, method: str, url: str, authorization: str | None) -> httpx.Response:
         headers = {**_ACCEPT, "Authorization": authorization} if authorization and self._is_own(url) else _ACCEPT
+        return self._answer_to(self._http.build_request(method, url, headers=headers), self.server)
+
+    def _answer_to(self, request: httpx.Request, who: str, *, follow: bool = True) -> httpx.Response:
+        """The whole answer to a request. Raises RegistryError, which names `who` was asked."""
         try:
-            return self._http.request(method, url, headers=headers)
+            response = self._http.send(request, stream=True, follow_redirects=follow)
+            try:
+                return self._whole(response, who)
+            finally:
+                response.close()
         except httpx.HTTPError as error:
-            raise unreachable(self.server, self.host, error) from error
+            raise unreachable(who, self.host, error) from error
+
+    def _whole(self, response: httpx.Response, who: str) -> httpx.Response:
+        return whole(response, self._answering(response, who), self.host, seconds=_PATIENCE * self._timeout)
 
     def _authorize(self, refusal: httpx.Response, scope: str) -> str:
         """The Authorization header that a challenge asks for; empty without credentials for it.
@@ -220,13 +235,25 @@ class Connection:
             if seconds is None or attempt == self._attempts:
                 break
             pause(seconds, what=f"{self.server}'s token server to accept requests again")
+        return f"Bearer {self._token_in(response, self._token_server(realm), scope)}"
+
+    def _token_server(self, realm: str) -> str:
+        return f"{self.server}'s token server {urlsplit(realm).netloc}"
+
+    def _token_in(self, response: httpx.Response, who: str, scope: str) -> str:
+        """The token that a token server answered with. Raises RegistryError, as a node fails without one."""
         if response.status_code != 200:
-            refused = self.answered(response, scope, server=f"{self.server}'s token server {urlsplit(realm).netloc}")
-            raise of_token_server(refused, self.host)
-        answer = json_of(response)
+            raise of_token_server(self.answered(response, scope, server=who), self.host)
+        answer = json_of(response, who, self.host)
         token = answer.get("token") or answer.get("access_token")
         # It becomes a header, and what is none there is no token.
-        return f"Bearer {token}" if isinstance(token, str) and token.isascii() and token.isprintable() else ""
+        if isinstance(token, str) and token.isascii() and token.isprintable():
+            return token
+        raise RegistryError(
+            f"{who} answered 200 without a token (`token` or `access_token`) that can be sent"
+            + (f": {said}" if (said := _error_in(answer)) else ""),
+            pull_messages.next_step(pull_messages.REGISTRY_ANSWER, self.host),
+        )
 
     def _scope_asked(self, challenge: str, scope: str) -> str:
         """The scope to ask for: a mirror may have the repository below a project, whose name only it knows."""
@@ -240,15 +267,15 @@ class Connection:
         if login:
             self._require_trusted(realm)
         identity = login.identity_token.get_secret_value() if login else ""
-        try:
-            if identity:
-                form = {**query, "grant_type": "refresh_token", "refresh_token": identity, "client_id": "harness"}
-                # Where a token server redirects to, a form would be sent as well, with the token in it.
-                return self._http.post(realm, data=form, follow_redirects=False)
-            headers = {"Authorization": login.basic().get_secret_value()} if login else {}
-            return self._http.get(realm, params=dict(query), headers=headers)
-        except httpx.HTTPError as error:
-            raise unreachable(f"{self.server}'s token server {urlsplit(realm).netloc}", self.host, error) from error
+        if identity:
+            form = {**query, "grant_type": "refresh_token", "refresh_token": identity, "client_id": "harness"}
+            # Where a token server redirects to, a form would be sent as well, with the token in it.
+            request = self._http.build_request("POST", realm, data=form)
+            return self._answer_to(request, self._token_server(realm), follow=False)
+        headers = {"Authorization": login.basic().get_secret_value()} if login else {}
+        # A realm may have a query of its own.
+        address = httpx.URL(realm).copy_merge_params(query)
+        return self._answer_to(self._http.build_request("GET", address, headers=headers), self._token_server(realm))
 
     def _is_own(self, url: str) -> bool:
         """Whether an address is of this server itself, so that its login may be sent there: never from https to http.
@@ -343,11 +370,18 @@ def _version(file: Path) -> object:
 
 def _pause_before_next(response: httpx.Response, attempt: int) -> float | None:
     """Seconds to wait before the next attempt; None when a retry makes no sense."""
-    if response.status_code != 429 and response.status_code < 500:
+    status = response.status_code
+    if status != 429 and (status < 500 or status == HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED):
         return None
     asked = retry_after(response)
     seconds = _backoff(attempt) if asked is None else asked
     return seconds if seconds <= _LONGEST_PAUSE else None
+
+
+def _error_in(answer: Mapping[str, Any]) -> str:
+    """What a token server says of a mistake in an answer without a status for it (RFC 6749, 5.2)."""
+    said = " ".join(str(answer[key]) for key in ("error", "error_description", "details", "message") if answer.get(key))
+    return causes.shortened(said, 200)
 
 
 def _backoff(attempt: int) -> float:
@@ -360,18 +394,3 @@ def _has_passed(error: RegistryError) -> bool:
     cause = error.__cause__
     lost = isinstance(cause, httpx.NetworkError | httpx.RemoteProtocolError)
     return error.status >= 500 or (lost and not isinstance(cause, httpx.ConnectError))
-
-
-def json_of(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object that a registry answered with. Raises RegistryError."""
-    try:
-        content = json.loads(response.content)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise RegistryError(
-            f"{response.url.host} did not answer with JSON for {response.url.path}: "
-            f"{causes.shortened(response.text, 80)!r}",
-            "look for a captive portal or a proxy between this machine and the registry, and check its address",
-        )
-    return content

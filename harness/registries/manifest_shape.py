@@ -77,6 +77,12 @@ def require_sound(content: Mapping[str, Any], media_type: str, whose: str) -> No
             "build the image again and push it with a current client",
             status=200,
         )
+    if why := _contradiction(content, media_type):
+        raise RegistryError(
+            f"the manifest {whose} is malformed and cannot be used: {why}",
+            "push the image again; if that does not help, ask who runs the registry",
+            status=200,
+        )
     try:
         _Document.model_validate(content)
     except ValidationError as broken:
@@ -88,6 +94,15 @@ def require_sound(content: Mapping[str, Any], media_type: str, whose: str) -> No
             "push the image again; if that does not help, ask who runs the registry",
             status=200,
         ) from broken
+
+
+def _contradiction(content: Mapping[str, Any], media_type: str) -> str:
+    """What of a manifest is not of its type, as containerd refuses it (core/images/image.go: validateMediaType)."""
+    if media_type in media_types.MANIFESTS and content.get("manifests"):
+        return f"it has `manifests`, as an index has, and is said to be {media_type}"
+    if media_type in media_types.INDEXES and (content.get("layers") or content.get("config")):
+        return f"it has layers or a configuration, as an image has, and is said to be {media_type}"
+    return ""
 
 
 def _told(message: str) -> str:

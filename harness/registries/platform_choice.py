@@ -7,7 +7,7 @@ what does not say for what it is, and of these the first alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -16,8 +16,9 @@ from harness.errors import RegistryError
 DEPTH = 6
 """Indexes that may be in one another."""
 
-# The variants that a node without one takes (containerd/platforms, database.go: normalizeArch).
-_USUAL_VARIANTS = {"amd64": ("", "v1"), "arm64": ("", "v8")}
+# The variants that a node without one takes, and other names of architectures (containerd/platforms, database.go).
+_USUAL_VARIANTS = {"amd64": ("", "v1"), "arm64": ("", "v8", "8"), "arm": ("", "v7", "7", "v6", "6", "v5", "5")}
+_ARCHITECTURES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "i386": "386"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,11 @@ class Platform:
     architecture: str
     variant: str = ""
     digest: str
+
+    @property
+    def plain(self) -> str:
+        """Without the variant: `linux/arm64`."""
+        return f"{self.os}/{self.architecture}"
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
@@ -47,8 +53,8 @@ _Read = TypeVar("_Read", bound=_Document)
 def entry_for(index: Mapping[str, Any], platform: str) -> str:
     """The digest of the entry for a platform, as containerd chooses it; empty without one.
 
-    That is the first that fits, one for every processor of an architecture before those for newer ones (`amd64/v3`);
-    without any, the first that does not say for what it is, which may be an index itself.
+    That is the first that fits, which one for newer processors (`amd64/v3`) does not; without any, the first that does
+    not say for what it is, which may be an index itself.
     """
     found = _fitting(index, platform) or _unnamed(index)
     return str(found[0]["digest"]) if found else ""
@@ -83,36 +89,41 @@ def chain_to(
 
 def listed_platforms(index: Mapping[str, Any]) -> list[str]:
     """The platforms that an index lists, `linux/arm64`, without attestations; none of another manifest."""
-    named = [it.get("platform") or {} for it in index.get("manifests") or []]
-    return [f"{it.get('os')}/{it.get('architecture')}" for it in named if it.get("os", "unknown") != "unknown"]
+    return [it.plain for it in _listed(index)]
+
+
+def platforms_named(index: Mapping[str, Any]) -> list[str]:
+    """The same with their variants, `linux/amd64/v3`."""
+    return [str(it) for it in _listed(index)]
+
+
+def _listed(index: Mapping[str, Any]) -> list[Platform]:
+    named = [platform_from(it.get("platform") or {}, it["digest"]) for it in index.get("manifests") or []]
+    return [it for it in named if it.os not in ("", "unknown")]
 
 
 def platform_from(fields: Mapping[str, Any], digest: str) -> Platform:
     """The platform that a configuration, or an entry of an index, names for the manifest with a digest."""
+    architecture = str(fields.get("architecture") or "").lower()
     return Platform(
-        os=str(fields.get("os", "")),
-        architecture=str(fields.get("architecture", "")),
+        os=str(fields.get("os") or "").lower(),
+        architecture=_ARCHITECTURES.get(architecture, architecture),
         variant=str(fields.get("variant") or ""),
         digest=digest,
     )
 
 
 def _fitting(index: Mapping[str, Any], platform: str) -> list[Mapping[str, Any]]:
-    """The entries for a platform, the best first."""
-    entries: Sequence[Mapping[str, Any]] = index.get("manifests") or []
+    """The entries for a platform, in their order; one with a variant has been read of this index."""
     usual = _USUAL_VARIANTS.get(platform.rpartition("/")[2], ("",))
-    found = [it for it in entries if _platform_of(it) == platform]
-    found.sort(key=lambda it: (it["platform"].get("variant") or "") not in usual)
-    # With its variant, a platform is one that somebody has read of this index.
-    return found or [it for it in entries if _platform_of(it, variant=True) == platform]
+
+    def fits(entry: Mapping[str, Any]) -> bool:
+        named = platform_from(entry.get("platform") or {}, "")
+        return str(named) == platform or (named.plain == platform and named.variant in usual)
+
+    return [it for it in index.get("manifests") or [] if fits(it)]
 
 
 def _unnamed(index: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The entries that do not say for what they are."""
     return [it for it in index.get("manifests") or [] if not (it.get("platform") or {}).get("os")]
-
-
-def _platform_of(entry: Mapping[str, Any], *, variant: bool = False) -> str:
-    named = entry.get("platform") or {}
-    of = f"{named.get('os')}/{named.get('architecture')}"
-    return f"{of}/{named['variant']}" if variant and named.get("variant") else of

@@ -86,8 +86,9 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     if status in _BUSY and seconds is not None:
         step = f"wait {seconds:.0f} s; {step}"
     page = " with a web page" if is_page(response) else ""
-    # What a storage refuses is about an address that the registry signed, and not about the login or the image.
-    about = 0 if _is_of_storage(response) and status in (401, 403) else status
+    # What a storage refuses is about an address that the registry signed, and a page is a proxy's: neither is about the
+    # login or the image.
+    about = 0 if status in (401, 403) and (page or _is_of_storage(response)) else status
     return RegistryError(
         f"{server} answered {status}{page} for {asked_for}" + (f": {said}" if said else ""),
         f"{hint}; {step}" if hint else step,
@@ -107,8 +108,28 @@ def of_token_server(refused: RegistryError, host: str) -> RegistryError:
 
 
 def is_page(response: httpx.Response) -> bool:
-    """Whether an answer is a web page, which no registry sends: a proxy's, a portal's, or another server's."""
-    return "html" in response.headers.get("content-type", "") and response.request.method != "HEAD"
+    """Whether an answer is a web page, which no registry sends: a proxy's, a portal's, or another server's.
+
+    Not one that says how to log in, as a web server has in front of a registry.
+    """
+    if response.request.method == "HEAD" or "www-authenticate" in response.headers:
+        return False
+    begins = response.content[:200].lstrip().lower()
+    return says_page(response) or begins.startswith((b"<!doctype html", b"<html"))
+
+
+def says_page(response: httpx.Response) -> bool:
+    """Whether an answer, which need not be read for this, says that it is a web page."""
+    return "html" in response.headers.get("content-type", "").lower()
+
+
+def of_page(response: httpx.Response, who: str, host: str) -> RegistryError:
+    """The error for a web page where a registry's answer should be: what a portal or a proxy wants to be seen first."""
+    return RegistryError(
+        f"{who} answered {response.status_code} with a web page for {response.url.path}, which no registry does: "
+        f"{_said(response) or 'an empty one'}",
+        pull_messages.next_step(pull_messages.NOT_A_REGISTRY, host),
+    )
 
 
 def is_registrys(response: httpx.Response) -> bool:

@@ -21,7 +21,7 @@ from harness.images import media_types
 from harness.late import httpx
 from harness.registries.client import NO_HEAD, RegistryClient, announced
 from harness.registries.manifest_shape import require_sound
-from harness.registries.problems import is_page, refused_by_ghcr, unreachable
+from harness.registries.problems import is_page, of_page, refused_by_ghcr, says_page, unreachable
 from harness.registries.refused_logins import expired
 from harness.registries.refused_pushes import refused_push
 from harness.waiting import pause
@@ -111,8 +111,8 @@ class Transfer(RegistryClient):
         if response.status_code == 404:
             return ""
         if response.status_code != 200:
-            refused = push_refused if "push" in self.actions else _pull_refused
-            raise refused(self, response, f"{repository} {identifier}")
+            what = f"{repository} {identifier}"
+            raise push_refused(self, response, what) if "push" in self.actions else self.answered(response, what)
         found = announced(response)
         if found:
             return found
@@ -137,7 +137,7 @@ class Transfer(RegistryClient):
             start = file.stat().st_size
             if start < size:
                 try:
-                    self._fetch(repository, digest, file, start)
+                    self._fetch(repository, digest, size, file, start)
                 except RegistryError as error:
                     left = self._attempts if file.stat().st_size > start else left - 1
                     if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -292,12 +292,15 @@ class Transfer(RegistryClient):
                 break
         return response
 
-    def _fetch(self, repository: str, digest: str, file: Path, start: int) -> None:
+    def _fetch(self, repository: str, digest: str, size: int, file: Path, start: int) -> None:
         with self._reading(repository, digest, start) as response:
             partial = response.status_code == 206
             with file.open("ab" if partial else "wb") as sink:
                 for chunk in self._received(response):
                     sink.write(chunk)
+                    if sink.tell() > size:
+                        # An answer without an end would fill the disk: whoever asked sees that it is not the blob.
+                        break
 
     @contextmanager
     def _reading(self, repository: str, digest: str, start: int) -> Iterator[httpx.Response]:
@@ -312,15 +315,15 @@ class Transfer(RegistryClient):
                 headers["Range"] = f"bytes={start}-"
             try:
                 with self._http.stream("GET", url, headers=headers) as response:
-                    if response.status_code == 401 and not last:
-                        response.read()
-                        if self._renewed(response, scope, authorization):
-                            continue
-                    if response.status_code not in (200, 206):
-                        response.read()
-                        raise self.answered(response, f"the blob {repository}@{digest}")
-                    yield response
-                    return
+                    if response.status_code in (200, 206) and not says_page(response):
+                        yield response
+                        return
+                    refusal = self._whole(response, self.server)
+                if refusal.status_code == 401 and not last and self._renewed(refusal, scope, authorization):
+                    continue
+                if is_page(refusal) and refusal.is_success:
+                    raise of_page(refusal, self._answering(refusal), self.host)
+                raise self.answered(refusal, f"the blob {repository}@{digest}")
             except httpx.HTTPError as error:
                 raise unreachable(self.server, self.host, error) from error
 
@@ -346,10 +349,6 @@ class Transfer(RegistryClient):
 
     def _rest(self, failures: int, what: str) -> None:
         pause(min(0.25 * 2**failures, _LONGEST_PAUSE), what=f"{self.server} {what}")
-
-
-def _pull_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:
-    return client.answered(response, what)
 
 
 def push_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:

@@ -77,6 +77,9 @@ _ECR_EXPIRED = "authorization token has expired"
 _ECR_RIGHTS = "is not authorized to perform"
 _GOOGLE_HOST = re.compile(r"(^|[.])(gcr\.io|pkg\.dev)$")
 
+_SCHEMES = {"basic", "bearer"}
+"""What containerd answers (2.2.9, core/remotes/docker/authorizer.go)."""
+
 # Users by which clouds and registries name a sort of login → what becomes of it.
 _OF_AWS = "AWS"
 _OF_GOOGLE = "oauth2accesstoken"
@@ -187,6 +190,12 @@ def _unsent(response: httpx.Response, error: RegistryError, asking: Asking) -> s
         unsent = f", so that the one of {login} was not sent" if login else ""
         ask = pull_messages.next_step(pull_messages.REGISTRY_ANSWER, asking.host)
         return f"it does not say how to log in, having no WWW-Authenticate{unsent}; {ask}"
+    if error.status == HTTPStatus.UNAUTHORIZED and not asked.keys() & _SCHEMES:
+        wanted = " or ".join(it.upper() if it == "ntlm" else it.capitalize() for it in asked)
+        return (
+            f"it wants {wanted} as the way to log in, which nodes do not know: they know Basic and Bearer; "
+            f"{pull_messages.next_step(pull_messages.REGISTRY_ANSWER, asking.host)}"
+        )
     if login is None:
         return step
     if error.status == HTTPStatus.UNAUTHORIZED and not login.has_password and "bearer" not in asked:

@@ -202,6 +202,47 @@ def test_the_variant_that_every_arm64_has_is_told_or_left_out() -> None:
     assert entry_for(json.loads(index(described(PLAIN, platform=arm))), "linux/amd64") == ""
 
 
+@pytest.mark.parametrize(
+    ("wanted", "config"),
+    [
+        ("linux/arm64", {"os": "linux", "architecture": "arm64", "variant": "v8"}),
+        ("linux/amd64", {"os": "linux", "architecture": "x86_64"}),
+    ],
+)
+def test_a_configuration_names_a_platform_in_more_than_one_way(wanted: str, config: dict[str, str]) -> None:
+    said = json.dumps(config).encode()
+    image = manifest(config={**described(said), "mediaType": media_types.CONFIG})
+    for top in (image, index(described(image))):
+        with answering(Registry(top, image, blobs=(said,))) as server, Transfer(None, server.address) as client:
+            known, _ = client.on_node(ImageReference.parse(f"{server.address}/acme/app:1"), platform=wanted)
+            assert digest(image) in known
+
+
+def test_an_image_that_only_newer_processors_run_is_not_one_for_all(tmp_path: Path) -> None:
+    registry = Registry(index(described(NEWER, platform={**AMD64, "variant": "v3"})), NEWER)
+    with pytest.raises(UnavailableError, match="linux/amd64/v3"):
+        fetched(registry, tmp_path)
+
+
+def test_layers_without_a_key_are_told_before_a_node_tries_them(tmp_path: Path) -> None:
+    layer = {**described(LAYER), "mediaType": f"{media_types.LAYER}+encrypted"}
+    with pytest.raises(UnavailableError, match="has 1 encrypted layer, for which the nodes have no key"):
+        fetched(Registry(manifest(layers=[layer])), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [(media_types.MANIFEST, "it has `manifests`, as an index has"), (media_types.INDEX, "it has layers or a config")],
+)
+def test_what_is_an_image_and_an_index_is_neither(said: str, why: str) -> None:
+    both = json.dumps(
+        {**json.loads(manifest(mediaType=said)), "manifests": [described(PLAIN, platform=AMD64)]}
+    ).encode()
+    with pytest.raises(RegistryError, match="is malformed and cannot be used") as raised:
+        on_node(Registry(both, PLAIN))
+    assert why in raised.value.message
+
+
 def test_docker_schema_1_is_told_and_not_copied(tmp_path: Path) -> None:
     old = json.dumps({"schemaVersion": 1, "name": "acme/app", "fsLayers": [], "signatures": []}).encode()
     # Its digest is that of the content without its signatures.

@@ -363,7 +363,31 @@ def test_what_can_be_no_header_is_no_token(token: object) -> None:
     def answer(request: Request) -> Answer:
         return Answer(200, json.dumps({"token": token})) if "/token" in request.path else challenged("/token")
 
-    assert asked(answer).status == 401
+    assert "answered 200 without a token" in asked(answer).message
+
+
+def test_a_token_server_without_a_token_is_named_with_what_it_said() -> None:
+    def answer(request: Request) -> Answer:
+        said = json.dumps({"error": "invalid_scope", "error_description": "no such project"})
+        return Answer(200, said) if "/token" in request.path else challenged("/token")
+
+    told = asked(answer).message
+    assert "token server 127.0.0.1" in told
+    assert "without a token (`token` or `access_token`) that can be sent: invalid_scope no such project" in told
+
+
+def test_a_realm_keeps_its_own_query() -> None:
+    tokens: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        if "/token" in request.path:
+            tokens.append(request.path)
+            return Answer(200, json.dumps({"token": "word"}))
+        return challenged("/token?account=site") if not request.authorization else Answer(404)
+
+    asked(answer)
+    assert tokens
+    assert all("account=site" in it and "scope=" in it for it in tokens)
 
 
 def test_an_identity_token_is_worth_nothing_without_a_token_server() -> None:

@@ -109,3 +109,28 @@ def test_a_registry_token_is_sent_as_it_is() -> None:
         client.manifest(ImageReference.parse(f"{server.address}/a/b:1"))
     assert [it.authorization for it in server.requests] == ["", "Bearer s3cret"]
     assert raised.value.next_step.startswith("it was asked for as somebody, by docker login; ")
+
+
+def answered_with(answer: Answer) -> RegistryError:
+    with answering(lambda request: answer) as server, RegistryClient(None, server.address, attempts=1) as client:
+        image = ImageReference.parse(f"{server.address}/a/b:1")
+        with pytest.raises(RegistryError) as raised:
+            client.head(image)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("asks", "named"),
+    [("Negotiate", "Negotiate"), ("NTLM", "NTLM"), ('Digest realm="x", nonce="abc", qop="auth"', "Digest")],
+)
+def test_a_way_to_log_in_that_nodes_do_not_know_is_named(asks: str, named: str) -> None:
+    error = answered_with(Answer(401, headers={"WWW-Authenticate": asks}))
+    assert f"it wants {named} as the way to log in, which nodes do not know" in error.next_step
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(511), Answer(200, "<!doctype html><html>Log in to this network</html>", {"Content-Type": "text/html"})],
+)
+def test_a_network_that_wants_a_login_first_is_a_portal(answer: Answer) -> None:
+    assert "captive portal" in answered_with(answer).next_step
