@@ -144,15 +144,13 @@ def _spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def by_harness(
-    words: Sequence[str | Path], folder: Path, *, cache: Path | None = None
+    words: Sequence[str | Path], folder: Path, *, cache: Path | None = None, timeout: float = _STEP_SECONDS
 ) -> tuple[float, Mapping[str, float], float]:
     """How long `harness run` with these options takes, the phases of its first cell, and the most memory that it used
-    (MiB). Raises HarnessError where it does not exit with 0.
+    (MiB). It may take `timeout` seconds. Raises HarnessError where it does not exit with 0.
     """
     started = time.monotonic()
-    done = harness_run(
-        words, reports=folder / "reports", log_file=folder / "harness.log", timeout=_STEP_SECONDS, cache=cache
-    )
+    done = harness_run(words, reports=folder / "reports", log_file=folder / "harness.log", timeout=timeout, cache=cache)
     if done.returncode != 0:
         raise HarnessError(f"the way through the harness ended with status {done.returncode}:\n{done.stdout[-2000:]}")
     took = time.monotonic() - started

@@ -20,7 +20,7 @@ from harness.evidence.ledger import Ledger, ledger_folder, new_run_id
 from harness.foundry import connect_clients, gobuild
 from harness.foundry.assemble import share
 from harness.foundry.kubernetes import row_of
-from harness.foundry.store import Store
+from harness.foundry.store import Recipe, Store
 from harness.home import PACKAGE
 from harness.host import disk
 from harness.internet import content
@@ -131,6 +131,11 @@ def _environment(settings: Settings, environments: Sequence[Environment], folder
     }
 
 
+def brought() -> list[Recipe]:
+    """What a machine of the small internet has in its cache from the start, since it could not be had there."""
+    return [gobuild.recipe("registry"), *connect_clients.usual_recipes()]
+
+
 def _bring_packages(settings: Settings, cache: Path, say: Say) -> None:
     """Put into the machine's cache what comes from Go's proxy and the Python package index, which are not rehearsed:
     the registry server, and clients of Spark Connect.
@@ -140,7 +145,7 @@ def _bring_packages(settings: Settings, cache: Path, say: Say) -> None:
     if not clients.done():
         say("preparing the clients of Spark Connect")
         clients.run(say)
-    for recipe in (gobuild.recipe("registry"), *connect_clients.usual_recipes()):
+    for recipe in brought():
         shutil.copytree(store.folder(recipe), own.folder(recipe), copy_function=_share)
 
 
