@@ -22,7 +22,7 @@ def app(name: str, *, home: str = "default", config_map: str = "") -> str:
 
 
 def config_map(name: str, value: str, *, home: str = "default") -> str:
-    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {home}}}\ndata: {{a: {value}}}\n"
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {home}}}\ndata: {{a: '{value}'}}\n"
 
 
 def placed(folder: Path) -> dict[str, tuple[list[str], list[str]]]:
