@@ -12,7 +12,7 @@ import codecs
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -84,6 +84,22 @@ def require_own(file: Path, mark: str) -> None:
         return
     if stat.S_ISREG(status.st_mode) and status.st_size and mark.encode() not in content(file):
         raise Unfit(errno.EEXIST, "it is there already and was not written by this command", str(file))
+
+
+def is_own_folder(folder: Path, begins: Mapping[str, str], names: Collection[str] = ()) -> bool:
+    """Whether a folder may be replaced: an empty one, or one as this harness writes it: with these files that begin so,
+    and besides nothing but these `names`. One that cannot be read may not.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    try:
+        there = {it.name for it in folder.iterdir()}
+        known = there <= {*begins, *names}
+        return not there or (
+            known and all(content(folder / name).startswith(text.encode()) for name, text in begins.items())
+        )
+    except OSError:
+        return False
 
 
 def below(folder: Path, unlisted: Callable[[OSError], None] | None = None) -> list[Path]:

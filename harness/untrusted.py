@@ -37,6 +37,11 @@ SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]*")
 _NEXT = "use the file unmodified, as the harness wrote it; do not use files from people you do not trust"
 
 
+_LONGEST_PATH = 4096
+"""Bytes, as Linux takes them (limits.h, PATH_MAX)."""
+_DEEPEST_PATH = 256
+"""Folders in one another; Python's tarfile makes each by a call within the last."""
+
 _YAML_DEPTH = 200
 _YAML_NODES = 1_000_000
 """Once every alias is replaced by what it stands for. Helm has such a limit, too (yaml.v3, `allowedAliasRatio`)."""
@@ -292,3 +297,5 @@ def require_relative(name: str) -> None:
     path = PurePosixPath(name)
     if not name or "\0" in name or path.is_absolute() or ".." in path.parts or "\\" in name:
         raise ValueError(f"{name[:80]!r} is not a path below its folder")
+    if len(name.encode(errors="surrogateescape")) > _LONGEST_PATH or len(path.parts) > _DEEPEST_PATH:
+        raise ValueError(f"{name[:80]!r}… is longer or deeper than a path may be")

@@ -27,11 +27,13 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 _ROOT = "SRCROOT"
 _NAME = "spark-operator-harness audit docs"
+_MARK = f'"name": "{_NAME}"'
+"""What such a log has, and a script that makes one does not."""
 
 
 def write(audit: DocumentAudit, file: Path) -> None:
     """Write the log. Raises OSError, also where a file that is no such log is in its place."""
-    named_files.require_own(file, _NAME)
+    named_files.require_own(file, _MARK)
     file.parent.mkdir(parents=True, exist_ok=True)
     named_files.write(file, text(audit))
 

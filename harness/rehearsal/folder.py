@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from harness import named_files
 from harness.errors import HostError, UsageError
 from harness.options import RunOptions, words
 from harness.rehearsal.plan import Plan
@@ -24,8 +26,10 @@ def write(target: Path, plan: Plan, given: RunOptions) -> RunOptions:
 
     Raises UsageError for a folder with something else in it, HostError where nothing can be written.
     """
-    if target.exists() and not _is_ours(target):
-        raise UsageError(f"{target} is there already, and is not a rehearsal", "give another folder with -o")
+    if os.path.lexists(target) and not named_files.is_own_folder(target, {README: _TITLE}, (VALUES, BEFORE, APPS)):
+        raise UsageError(
+            f"{target} is there already, and is not a rehearsal, or has more in it", "give another folder with -o"
+        )
     options = plan.options(given, target)
     try:
         shutil.rmtree(target, ignore_errors=True)
@@ -40,13 +44,6 @@ def write(target: Path, plan: Plan, given: RunOptions) -> RunOptions:
     except OSError as refused:
         raise HostError(f"{target} cannot be written: {refused.strerror}", "give another folder with -o") from refused
     return options
-
-
-def _is_ours(folder: Path) -> bool:
-    if not folder.is_dir() or folder.is_symlink():
-        return False
-    readme = folder / README
-    return not any(folder.iterdir()) or (readme.is_file() and readme.read_text(errors="replace").startswith(_TITLE))
 
 
 def _dump(file: Path, documents: Iterable[Mapping[str, Any]]) -> None:

@@ -26,6 +26,7 @@ SITE = "site.yaml"
 README = "README.md"
 CRDS, APPLICATIONS = "crds", "applications"
 
+_TITLE = "# Snapshot of "
 _AGAIN = "make it again: harness snapshot --context CONTEXT -o DIR"
 
 
@@ -53,12 +54,11 @@ def made(target: Path) -> Iterator[Path]:
 
 def require_free(target: Path) -> None:
     """Raise UsageError for a place with something else in it than a snapshot."""
-    if target.is_symlink() or (target.exists() and not (target.is_dir() and _is_ours(target))):
-        raise UsageError(f"{target} is there already, and is not a snapshot", "give another folder with -o")
-
-
-def _is_ours(folder: Path) -> bool:
-    return (folder / SITE).is_file() or not any(folder.iterdir())
+    begins = {SITE: "schema_version:", README: _TITLE}
+    if os.path.lexists(target) and not named_files.is_own_folder(target, begins, (CRDS, APPLICATIONS)):
+        raise UsageError(
+            f"{target} is there already, and is not a snapshot, or has more in it", "give another folder with -o"
+        )
 
 
 def _replace(draft: Path, target: Path) -> None:
@@ -143,7 +143,7 @@ def _readme(site: Site) -> str:
     found = "\n".join(_found(site))
     unread = "\n".join(f"- {it.what}: {it.why}" + (f" (needs: {it.right})" if it.right else "") for it in site.unread)
     return f"""\
-# Snapshot of {site.context or "a cluster"}
+{_TITLE}{site.context or "a cluster"}
 
 Made on {site.made} with harness {site.harness}, by reading alone. `harness advise --site DIR --to RELEASE` answers \
 from it.

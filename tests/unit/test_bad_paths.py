@@ -91,6 +91,10 @@ def test_findings_take_the_place_of_findings_alone(tmp_path: Path, capsys: pytes
     status, err = told(capsys, "audit", "docs", str(document), "--sarif", str(document))
     assert (status, f"{document} cannot be written: it is there already" in err) == (2, True), err
     assert document.read_text() == STALE
+    script = tmp_path / "ci.sh"
+    script.write_text("spark-operator-harness audit docs docs/ --sarif stale.sarif\n")
+    assert told(capsys, "audit", "docs", str(document), "--sarif", str(script))[0] == 2
+    assert script.read_text().startswith("spark-operator-harness")
     for _ in range(2):
         assert cli.main(["audit", "docs", str(document), "--sarif", str(log)]) == 1
 

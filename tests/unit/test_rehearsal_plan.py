@@ -224,6 +224,11 @@ def test_another_folder_is_never_replaced(tmp_path: Path, capsys: pytest.Capture
     assert planned(site, "-o", str(mine))[0] == 2
     assert "is not a rehearsal" in capsys.readouterr().err
     assert (mine / "letter").read_text() == "dear"
+    made = tmp_path / "made"
+    assert planned(site, "-o", str(made))[0] == 0
+    (made / "letter").write_text("dear")
+    assert planned(site, "-o", str(made))[0] == 2
+    assert "or has more in it" in capsys.readouterr().err
 
 
 def test_the_program_that_plays_runs_for_as_long_and_ends_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,9 +123,17 @@ def test_what_may_not_be_read_is_named_and_the_rest_goes_on(tmp_path: Path, caps
 def test_a_snapshot_replaces_an_older_one_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     snap(tmp_path)
     assert snap(tmp_path)[0] == 0
+    note = tmp_path / "site" / "notes.md"
+    note.write_text("mine")
+    assert snap(tmp_path)[0] == 2
+    assert "is not a snapshot, or has more in it" in capsys.readouterr().err
+    assert note.read_text() == "mine"
+    note.unlink()
+    # Ansible's playbooks have that name, too.
+    (tmp_path / "site" / "site.yaml").write_text("- hosts: all\n")
+    assert snap(tmp_path)[0] == 2
     (tmp_path / "site" / "site.yaml").unlink()
     assert snap(tmp_path)[0] == 2
-    assert "is not a snapshot" in capsys.readouterr().err
     assert not [it for it in tmp_path.iterdir() if it.name.startswith(".site")]
 
 

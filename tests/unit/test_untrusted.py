@@ -92,6 +92,8 @@ def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, 
     [
         ([regular("../x")], "not a path below its folder"),
         ([regular("/x")], "not a path below its folder"),
+        ([regular("a/" * 300 + "x")], "is longer or deeper than a path may be"),
+        ([regular("a" * 5000)], "is longer or deeper than a path may be"),
         ([special("x", tarfile.SYMTYPE, "/etc")], "is a link"),
         ([special("x", tarfile.LNKTYPE, "y")], "is a link"),
         ([special("x", tarfile.CHRTYPE)], "is a device"),
