@@ -126,7 +126,11 @@ class Settings(BaseModel):
     def _a_path(cls, value: Path) -> Path:
         if "\0" in str(value):
             raise ValueError("it has a NUL byte, which no path can have")
-        return home.expanded(value)
+        found = home.expanded(value)
+        if found == value and value.parts[:1] and value.parts[0].startswith("~"):
+            # It would be a folder of that name, wherever the command is run.
+            raise ValueError(f"{value.parts[0]} is no user with a home folder here")
+        return found
 
     @field_validator("catalogue_dirs")
     @classmethod

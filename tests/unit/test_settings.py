@@ -185,3 +185,9 @@ def test_a_host_without_quotes_is_told_of(table: str, host: str, tmp_path: Path)
     said = refused(toml(tmp_path, f'[{table}]\nurl = "https://mirror.example"\n'))
     assert f'write [{table.partition(".")[0]}."{host}"]' in said.message
     assert "there is no such key" not in said.message
+
+
+def test_the_home_folder_of_nobody_is_no_folder_of_that_name(tmp_path: Path) -> None:
+    file = toml(tmp_path, 'cache_dir = "~no-such-user/cache"\n')
+    assert "cache_dir: ~no-such-user is no user with a home folder here" in refused(file).message
+    assert "~no-such-user" in refused(None, {"HARNESS_CACHE": "~no-such-user/x"}).message
