@@ -13,6 +13,7 @@ import posixpath
 import re
 import shutil
 import tarfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,11 +93,21 @@ def _unfit(problem: str, event: Any) -> UnfitYaml:
 
 
 def from_json(text: str | bytes) -> Any:
-    """What JSON text holds. Raises ValueError, also where it is nested without end."""
+    """What JSON text holds. Raises ValueError, also where it is nested without end, or has a key twice: which of them
+    counts depends on the reader (RFC 8259, 4).
+    """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once)
     except RecursionError as deep:
         raise ValueError("it is nested too deep") from deep
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"it has the key {twice[:80]!r} twice")
+    return found
 
 
 def first_problem(wrong: Exception) -> str:

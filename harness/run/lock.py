@@ -11,20 +11,23 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     JsonValue,
     SerializerFunctionWrapHandler,
+    StrictInt,
     ValidationError,
     model_serializer,
 )
 
 from harness import __version__
 from harness.errors import UsageError
+from harness.images.references import ImageReference
 from harness.matrix.own_rows import OwnRows, given
 from harness.redaction.redactor import MASK, Redactor
 from harness.releases.values import merge
@@ -89,10 +92,18 @@ class LockedChart(Model):
     requested: str = ""
 
 
+def _image(name: str) -> str:
+    try:
+        ImageReference.parse(name)
+    except UsageError as wrong:
+        raise ValueError(wrong.message) from wrong
+    return name
+
+
 class LockedImage(Model):
     """One image; `digest` is what its registry answered, empty when it had none."""
 
-    reference: str
+    reference: Annotated[str, AfterValidator(_image)]
     digest: OptionalDigest = ""
 
 
@@ -185,7 +196,7 @@ class Lock(Model):
     surroundings: tuple[LockedManifest, ...] = ()
     secrets_before: int = Field(default=0, ge=0)
     operator: LockedOperator | None = None
-    seed: int
+    seed: StrictInt
 
     @property
     def digest(self) -> str:
@@ -209,18 +220,8 @@ class Lock(Model):
     def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         made: dict[str, Any] = serialize(self)
         # Locks from before there were any keep their digests.
-        hidden = (
-            "user_apps",
-            "watched",
-            "rows",
-            "packages",
-            "release_name",
-            "namespace",
-            "exact_values",
-            "operator",
-            *_BEFORE,
-        )
-        for name in hidden:
+        hidden = ("user_apps", "watched", "rows", "packages", "release_name", "namespace", "exact_values", "operator")
+        for name in (*hidden, *_BEFORE):
             if not made[name]:
                 del made[name]
         return made

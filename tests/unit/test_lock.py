@@ -84,6 +84,22 @@ def test_what_is_no_lock_is_refused_with_its_place(text: str, said: str) -> None
     assert told.value.next_step
 
 
+@pytest.mark.parametrize(
+    ("written", "instead", "said"),
+    [
+        ('"cell":', '"cell": "kind-1.34/install-2.5.2/jvm", "cell":', "it has the key 'cell' twice"),
+        ('"seed": ', '"seed": true, "was": ', "seed: Input should be a valid integer"),
+        ('"reference": "', '"reference": "/etc/', "images.0.reference: "),
+    ],
+)
+def test_what_a_stranger_wrote_into_a_lock_is_what_its_name_says(written: str, instead: str, said: str) -> None:
+    text = lock(images=[{"reference": "docker.io/apache/spark:4.0.4"}]).text()
+    assert written in text
+    with pytest.raises(UsageError) as told:
+        parse(text.replace(written, instead, 1), where="lock.json")
+    assert said in told.value.message
+
+
 def test_of_a_lock_that_another_version_wrote_both_versions_are_told() -> None:
     newer = lock(harness_version="9.0.0").text().replace('"seed"', '"mood": 1, "seed"')
     with pytest.raises(UsageError, match="mood: Extra inputs") as told:
