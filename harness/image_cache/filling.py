@@ -18,7 +18,7 @@ from harness.errors import DiskError, HarnessError, RegistryError, UnavailableEr
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.images.references import ImageReference
 from harness.registries.manifest_shape import require_image
-from harness.registries.platform_choice import chain_to, entry_for, platform_from, platforms_named
+from harness.registries.platform_choice import chain_to, entry_for, listed_platforms, platform_from
 from harness.registries.push import RawManifest, Transfer
 from harness.waiting import Cancelled, Deadline, cancelled
 from harness.wording import counted
@@ -203,7 +203,8 @@ class Filling:
             top, self._platform, lambda it: self._manifest(client, asked.image, it), platform_of, name=name
         )
         if not manifests or (not top.is_index and platform_of(top) != self._platform):
-            raise _wrong_platform(client, asked.image, platforms_named(top.content) or said, self._platform)
+            there = [str(it) for it in listed_platforms(top.content)] or said
+            raise _wrong_platform(client, asked.image, there, self._platform)
         own = manifests[-1]
         require_usable(own, name)
         config = own.content["config"]

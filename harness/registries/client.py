@@ -200,7 +200,7 @@ class RegistryClient(Connection):
             if platform not in (str(there), there.plain):
                 raise self._wrong_platform(reference, str(there), platform)
         known = frozenset({top.descriptor.digest, own.descriptor.digest, self._config_digest(own, reference)})
-        return known, tuple(it for it in listed_platforms(top.content) if it != platform)
+        return known, tuple(it.plain for it in listed_platforms(top.content) if it.plain != platform)
 
     def tags(self, repository: str) -> list[str]:
         """All tags of a repository, sorted. Raises RegistryError also for a list without an end, never a part of it."""

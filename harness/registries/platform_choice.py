@@ -87,17 +87,8 @@ def chain_to(
     return chain
 
 
-def listed_platforms(index: Mapping[str, Any]) -> list[str]:
-    """The platforms that an index lists, `linux/arm64`, without attestations; none of another manifest."""
-    return [it.plain for it in _listed(index)]
-
-
-def platforms_named(index: Mapping[str, Any]) -> list[str]:
-    """The same with their variants, `linux/amd64/v3`."""
-    return [str(it) for it in _listed(index)]
-
-
-def _listed(index: Mapping[str, Any]) -> list[Platform]:
+def listed_platforms(index: Mapping[str, Any]) -> list[Platform]:
+    """The platforms that an index lists, without attestations; none of another manifest."""
     named = [platform_from(it.get("platform") or {}, it["digest"]) for it in index.get("manifests") or []]
     return [it for it in named if it.os not in ("", "unknown")]
 

@@ -154,7 +154,7 @@ class ImageSupply:
     def _arrived(self, image: CachedImage) -> None:
         self._view.show(image)
         top = self.cache.manifest(image.digest)
-        others = [it for it in listed_platforms(top.content) if it != image.platform] if top else []
+        others = [it.plain for it in listed_platforms(top.content) if it.plain != image.platform] if top else []
         self._source.learn(image.reference, image.digests, others)
 
     def _ask_for_unforeseen(self, cells: Sequence[Cell]) -> list[Asked]:
