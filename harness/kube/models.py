@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.late import quantities
+from harness.kube.amounts import amount
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """The time of what has none: before everything."""
@@ -19,10 +19,7 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 def quantity(text: str) -> int:
     """A Kubernetes quantity of bytes, `1408Mi`, as a number; 0 for what is none."""
-    try:
-        return int(quantities.parse_quantity(text))  # type: ignore[no-untyped-call]
-    except ValueError:
-        return 0
+    return int(amount(text) or 0)
 
 
 @dataclass(frozen=True, kw_only=True)

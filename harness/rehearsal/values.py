@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.advice.site import Reading, with_image
-from harness.late import quantities
+from harness.kube.amounts import amount
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.release import Release
 from harness.rehearsal import stand_ins
@@ -134,7 +134,4 @@ def _smaller(values: dict[str, Any]) -> Iterator[str]:
 
 
 def _amount(quantity: object) -> float:
-    try:
-        return float(quantities.parse_quantity(str(quantity)))  # type: ignore[no-untyped-call]
-    except ValueError:
-        return 0.0
+    return float(amount(quantity) or 0)

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
+from harness.kube.amounts import amount
 from harness.kube.needs import Need, needs
-from harness.late import quantities
 from harness.releases import chart_files, node_labels, refused_objects, scheduling, site_settings, value_kinds
 from harness.releases.charts import Chart
 from harness.releases.for_a_run import KUBERNETES_OWN
@@ -348,12 +348,7 @@ def _of_resources(part: str, pod: Mapping[str, Any], room: Room) -> Iterator[Lac
 
 def _amount(quantity: object) -> float:
     """A Kubernetes quantity as a number; nothing for what is none, which the API server will say better."""
-    if quantity is None:
-        return 0.0
-    try:
-        return float(quantities.parse_quantity(str(quantity)))  # type: ignore[no-untyped-call]
-    except ValueError:
-        return 0.0
+    return float(amount(quantity) or 0)
 
 
 def _priority_classes(objects: Iterable[Mapping[str, Any]], made: Iterable[Need]) -> Iterator[tuple[str, str]]:

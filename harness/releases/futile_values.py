@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.late import quantities
+from harness.kube.amounts import amount
 from harness.releases.values import at
 
 Values = Mapping[str, Any]
@@ -70,10 +70,7 @@ def _memory_limit(values: Values, part: str) -> Iterator[Futile]:
 def _no_cpu(values: Values, part: str) -> Iterator[Futile]:
     key = f"{part}.resources.limits.cpu"
     limit = at(values, key)
-    try:
-        amount = quantities.parse_quantity(str(limit)) if limit is not None else None  # type: ignore[no-untyped-call]
-    except ValueError:
-        return
-    if amount is not None and 0 < amount < _NO_CPU:
+    share = amount(limit)
+    if share is not None and 0 < share < _NO_CPU:
         why = f"is {limit}, with which the {part} does not answer its probes in time, and is started anew for ever"
         yield key, why, ("set ", f"{key} to 100m or more, or leave it out"), limit

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from harness.kube.amounts import amount
 from harness.kube.models import Pod
-from harness.late import quantities
 
 _NAMES = "spark-operator-"
 
@@ -25,7 +25,5 @@ def own_restarts(pod: Pod) -> int:
 
 def is_little_cpu(limit: object) -> bool:
     """Whether a limit of processors is so low that an operator may be late for nothing else; none is no limit."""
-    try:
-        return limit is not None and quantities.parse_quantity(str(limit)) < _LITTLE_CPU  # type: ignore[no-untyped-call]
-    except ValueError:
-        return False
+    share = amount(limit)
+    return share is not None and share < _LITTLE_CPU

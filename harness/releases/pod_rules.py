@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from harness.late import quantities
+from harness.kube.amounts import amount
 from harness.releases.values import at
 
 Steps = tuple[str | int, ...]
@@ -124,25 +124,15 @@ def _of_resources(resources: Any) -> Iterator[Broken]:
     limits, requests = (_map(resources, key) for key in ("limits", "requests"))
     for key, given in (("limits", limits), ("requests", requests)):
         for name, value in given.items():
-            if _amount(value) is None:
+            if amount(value) is None:
                 yield (key, name), f"is {value}, which is no quantity of Kubernetes, such as 500m or 512Mi"
-    least = _amount(limits.get("memory"))
+    least = amount(limits.get("memory"))
     if least is not None and 0 < least < _LEAST_MEMORY:
         yield ("limits", "memory"), f"is {limits['memory']}, which is less than 1Mi: no container starts with that"
     for name, value in requests.items():
-        asked, most = _amount(value), _amount(limits.get(name))
+        asked, most = amount(value), amount(limits.get(name))
         if asked is not None and most is not None and asked > most:
             yield ("requests", name), f"is {value}, which is more than the limit of {limits[name]}"
-
-
-def _amount(quantity: Any) -> Any:
-    """A quantity as a number; None for what is none."""
-    if isinstance(quantity, bool) or not isinstance(quantity, str | int | float):
-        return None
-    try:
-        return quantities.parse_quantity(str(quantity))  # type: ignore[no-untyped-call]
-    except ValueError:
-        return None
 
 
 def _of_toleration(it: Mapping[str, Any]) -> Iterator[Broken]:

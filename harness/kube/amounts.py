@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantities of Kubernetes as numbers."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from harness.late import quantities
+
+
+def amount(quantity: object) -> Decimal | None:
+    """A quantity as a number: processors of `500m`, bytes of `512Mi`; None for what is none.
+
+    Values and manifests may have it as a number, too (k8s.io/apimachinery/pkg/api/resource).
+    """
+    try:
+        return Decimal(quantities.parse_quantity(str(quantity)))  # type: ignore[no-untyped-call]
+    except ValueError:
+        return None
