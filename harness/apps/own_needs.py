@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.apps import own_ends
 from harness.kube.needs import fields
+from harness.releases.values import mappings
 
 _OF_IMAGE = (
     (re.compile(r"ClassNotFoundException: (?:Class )?(?P<name>[\w.$]*\w)(?: not found)?"), "the class {}"),
@@ -100,14 +101,10 @@ def has_login_field(spec: Mapping[str, Any]) -> bool:
 
 def _mounted(found: Sequence[tuple[str, Any]]) -> bool:
     """Whether something is mounted that may hold a login: anything but space and data."""
-    mounts = [it for key, value in found if key == "volumeMounts" for it in _mappings(value)]
-    volumes = [it for key, value in found if key == "volumes" for it in _mappings(value)]
+    mounts = [it for key, value in found if key == "volumeMounts" for it in mappings(value)]
+    volumes = [it for key, value in found if key == "volumes" for it in mappings(value)]
     data = {it.get("name") for it in volumes if it.keys() & _DATA}
     return any(it.get("name") not in data for it in mounts)
-
-
-def _mappings(value: Any) -> list[Mapping[str, Any]]:
-    return [it for it in value if isinstance(it, Mapping)] if isinstance(value, list) else []
 
 
 def _has_login_variable(key: str, value: Any) -> bool:
@@ -115,7 +112,7 @@ def _has_login_variable(key: str, value: Any) -> bool:
     if key == "envVars" and isinstance(value, Mapping):
         names = list(value)
     elif key == "env":
-        names = [it.get("name") for it in _mappings(value)]
+        names = [it.get("name") for it in mappings(value)]
     return any(_LOGIN_VARIABLE.search(str(it)) for it in names)
 
 

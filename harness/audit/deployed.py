@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 
 from harness.audit import ansible
-from harness.audit.release_blocks import blocks, helmfile_releases, listed, mapping, mappings, names, terraform_releases
+from harness.audit.release_blocks import blocks, helmfile_releases, listed, mapping, names, terraform_releases
 from harness.releases import set_values
 from harness.releases.charts import CHART_NAME
-from harness.releases.values import Loader, at, merge
+from harness.releases.values import Loader, at, mappings, merge
 from harness.untrusted import check_yaml
 
 REPOSITORIES = ("HelmRepository", "OCIRepository", "GitRepository")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from harness.releases.values import at
+from harness.releases.values import at, mappings
 
 
 def helmfile_releases(it: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -60,7 +60,3 @@ def listed(value: Any) -> list[Any]:
 
 def names(values: Any) -> list[str]:
     return [it for it in listed(values) if isinstance(it, str)]
-
-
-def mappings(values: Any) -> list[Mapping[str, Any]]:
-    return [it for it in values if isinstance(it, Mapping)] if isinstance(values, list) else []

@@ -12,7 +12,7 @@ from typing import Any
 from harness.matrix.versions import numbers
 from harness.releases import futile_values, value_kinds
 from harness.releases.namespaces import requirements
-from harness.releases.values import at, merge
+from harness.releases.values import at, mappings, merge
 
 Values = Mapping[str, Any]
 
@@ -146,7 +146,7 @@ def _gates(used: Values, defaults: Values) -> Iterator[Refused]:
             yield Refused(
                 key=key, why=why, step=("write each of ", f"{key} like {{name: PartialRestart, enabled: true}}")
             )
-    for it in _items(given):
+    for it in mappings(given):
         value = it.get("enabled")
         if isinstance(value, str) and value not in _BOOLEANS:
             why = f"has {value} for {it.get('name')}, which is neither true nor false: {_ENDS}"
@@ -337,7 +337,7 @@ def _written(used: Values, part: str, name: str) -> Iterator[Refused]:
     folder = _WRITTEN_TO[part]
     if part == "controller" and numbers(name) < _TEMPLATES_IN_TMP:
         return
-    paths = [str(it.get("mountPath")).rstrip("/") for it in _items(at(used, f"{part}.volumeMounts"))]
+    paths = [str(it.get("mountPath")).rstrip("/") for it in mappings(at(used, f"{part}.volumeMounts"))]
     if at(used, f"{part}.securityContext.readOnlyRootFilesystem") is True and not _covers(paths, folder):
         what = "writes the pod templates of each application" if part == "controller" else "writes its certificate"
         why = f"mounts nothing at {folder}, where the {part} {what}, and its root file system is read-only"
@@ -364,9 +364,5 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _items(value: object) -> list[Mapping[str, Any]]:
-    return [it for it in value if isinstance(it, Mapping)] if isinstance(value, list) else []
-
-
 def _names(value: object) -> list[str]:
-    return [str(it.get("name")) for it in _items(value)]
+    return [str(it.get("name")) for it in mappings(value)]

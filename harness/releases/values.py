@@ -107,6 +107,11 @@ def strangers(values: Mapping[str, Any], defaults: Mapping[str, Any], above: str
             yield from strangers(value, defaults[key], f"{name}.")
 
 
+def mappings(value: object) -> list[Mapping[str, Any]]:
+    """What of a list is a mapping; nothing of what is no list."""
+    return [it for it in value if isinstance(it, Mapping)] if isinstance(value, list) else []
+
+
 def load_values(path: Path) -> dict[str, Any]:
     """Read a values file; an empty one is an empty mapping.
 
