@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import ssl
+import threading
 import urllib.request
+from typing import cast
 from urllib.parse import urlsplit
 
 from harness.images.proxy_addresses import with_scheme, without_login
 from harness.images.references import is_loopback
+from harness.late import httpx
 
 _SPOKEN = ("http", "https", "socks5", "socks5h")
 
@@ -38,27 +42,77 @@ def is_direct_for(url: str) -> bool:
 
 def proxy_for(url: str) -> str:
     """The proxy of the environment for an address, without its login; empty without one."""
-    parts = urlsplit(url)
+    found = _with_login(url)
+    return without_login(found) if found else ""
+
+
+def _with_login(url: str) -> str:
     proxies = urllib.request.getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all") or ""
-    return "" if not found or is_direct_for(url) else without_login(with_scheme(found))
+    found = proxies.get(urlsplit(url).scheme) or proxies.get("all") or ""
+    return "" if not found or is_direct_for(url) else with_scheme(found)
 
 
-def unusable() -> str:
-    """A proxy of the environment that httpx cannot speak to, without its login; empty where there is none.
+def transport(verify: ssl.SSLContext) -> httpx.BaseTransport:
+    """What sends each request, also one that a redirect asks for, by the environment's proxy for its address.
 
-    It wants to know them all before it asks for anything. `socks://`, which GNOME writes into ALL_PROXY, is a scheme of
-    no protocol.
+    httpx would read the environment by itself. It raises InvalidURL then for what NO_PROXY may have, such as a range of
+    IPv6 or a name in letters of other languages, and would not heed what `is_direct` does.
     """
-    for name, found in urllib.request.getproxies().items():
-        if name in ("http", "https", "all") and not _is_usable(found):
-            return without_login(with_scheme(found))
-    return ""
+    # It has what httpx calls of a transport; to be one in name, httpx would have to be loaded with this module.
+    return cast("httpx.BaseTransport", _ByEnvironment(verify))
+
+
+class _ByEnvironment:
+    """Transports by the proxy that they use. May be used by several threads."""
+
+    def __init__(self, verify: ssl.SSLContext) -> None:
+        self._verify = verify
+        self._lock = threading.Lock()
+        self._by_proxy: dict[str, httpx.HTTPTransport] = {}
+
+    def __enter__(self) -> _ByEnvironment:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request. Raises httpx.HTTPError."""
+        proxy = _with_login(str(request.url))
+        try:
+            chosen = self._through(proxy)
+        except (ValueError, httpx.InvalidURL) as broken:
+            raise httpx.ProxyError(f"it is no address of a proxy: {broken}", request=request) from broken
+        return chosen.handle_request(request)
+
+    def _through(self, proxy: str) -> httpx.HTTPTransport:
+        with self._lock:
+            if proxy not in self._by_proxy:
+                self._by_proxy[proxy] = httpx.HTTPTransport(
+                    verify=self._verify, trust_env=False, proxy=httpx.Proxy(proxy) if proxy else None
+                )
+            return self._by_proxy[proxy]
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            used, self._by_proxy = list(self._by_proxy.values()), {}
+        for it in used:
+            it.close()
+
+
+def unusable(url: str) -> str:
+    """The proxy for an address, without its login, where that is none that httpx can speak to; else empty.
+
+    `socks://`, which GNOME writes into ALL_PROXY, is a scheme of no protocol.
+    """
+    found = _with_login(url)
+    return without_login(found) if found and not _is_usable(found) else ""
 
 
 def _is_usable(proxy: str) -> bool:
     try:
-        parts = urlsplit(with_scheme(proxy))
+        parts = urlsplit(proxy)
         return not re.search(r"\s", proxy) and parts.scheme in _SPOKEN and bool(parts.hostname) and parts.port != 0
     except ValueError:
         # An address or a port that is none

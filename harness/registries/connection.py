@@ -23,7 +23,7 @@ from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.answers import json_of, whole
-from harness.registries.by_proxy import is_direct_for, unusable
+from harness.registries.by_proxy import transport, unusable
 from harness.registries.challenges import challenges
 from harness.registries.problems import answered, of_token_server, retry_after, unreachable
 from harness.registries.refused_logins import Asking, step_after
@@ -70,15 +70,15 @@ class Connection:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._authorizations: dict[str, str] = {}
-        # A proxy of the environment has no say about addresses of this machine, and of NO_PROXY's ranges.
-        proxied = not self._is_direct()
-        if proxied and (proxy := unusable()):
+        if proxy := self._unusable_proxy():
             raise RegistryError(
                 f"{self.server} cannot be asked while the environment has the proxy {proxy}",
                 "write it with http://, https://, socks5:// or socks5h:// in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
             )
         verify = _tls(mirror.ca if mirror else ca, host)
-        self._http = httpx.Client(timeout=timeout, follow_redirects=True, trust_env=proxied, verify=verify)
+        self._http = httpx.Client(
+            timeout=timeout, follow_redirects=True, trust_env=False, transport=transport(verify), verify=verify
+        )
         # Harbor begins a session with each answer, and takes a push within one for that of a browser, which it refuses
         # without a CSRF token (src/server/middleware/csrf). Clients of registries keep no cookies.
         self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -93,9 +93,9 @@ class Connection:
         """Close the connections."""
         self._http.close()
 
-    def _is_direct(self) -> bool:
+    def _unusable_proxy(self) -> str:
         try:
-            return is_direct_for(self.root)
+            return unusable(self.root)
         except ValueError as broken:
             raise RegistryError(
                 f"{self.server} cannot be asked, since that is no address: {broken}", "correct the port behind the host"

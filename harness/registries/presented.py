@@ -6,12 +6,14 @@ Asked without verification, without a login, and only for a message: nothing tha
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from harness.late import httpx, x509
+from harness.registries.by_proxy import transport
 
 _SECONDS = 5.0
 _SKEW = timedelta(minutes=5)
@@ -54,14 +56,13 @@ class Presented:
         return self.why().startswith("this machine's clock")
 
 
-def presented(url: str, *, proxies: bool = True) -> Presented | None:
+def presented(url: str) -> Presented | None:
     """Look at what the server of an https address presents; None where nothing answers within 5 s."""
     if urlsplit(url).scheme != "https":
         return None
     try:
         with (
-            # The one thing that is wanted is the certificate that is not trusted.
-            httpx.Client(verify=False, timeout=_SECONDS, trust_env=proxies) as client,
+            httpx.Client(timeout=_SECONDS, trust_env=False, transport=transport(_trusting_anybody())) as client,
             client.stream("GET", url) as response,
         ):
             tls = response.extensions["network_stream"].get_extra_info("ssl_object")
@@ -76,6 +77,14 @@ def presented(url: str, *, proxies: bool = True) -> Presented | None:
         ahead=ahead(said),
         names=_names(certificate),
     )
+
+
+def _trusting_anybody() -> ssl.SSLContext:
+    """The one thing that is wanted is the certificate that is not trusted."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ _STRANGER = (
 )
 # RFC 9110, 15.5.8.
 _WITH_LOGIN = (
-    "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with what is special in them percent-encoded"
+    "the proxy wants a login: HTTPS_PROXY (HTTP_PROXY for what is asked without TLS) = http://USER:PASSWORD@HOST:PORT, "
+    "with what is special in them percent-encoded"
 )
 # What GHCR says to a push that the token's scope covers → the way out. By the reports that clusters/registries.toml
 # names, and docs.github.com/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility
@@ -81,6 +82,8 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     """
     status = response.status_code
     said = _said(response)
+    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and (proxy := proxy_for(str(response.url))):
+        return RegistryError(f"{_by_proxy(proxy, server)} did not let it through: {said or status}", _WITH_LOGIN)
     step = _step(response, host, said)
     seconds = retry_after(response)
     if status in _BUSY and seconds is not None:
@@ -206,8 +209,7 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     proxy = proxy_for(url)
     if isinstance(error, httpx.ProxyError) or (proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)):
         return RegistryError(
-            f"the proxy {proxy}, by which this machine reaches {blamed.rstrip(',')}, did not let it through: "
-            f"{_words(error)}",
+            f"{_by_proxy(proxy, blamed)} did not let it through: {_words(error)}",
             _WITH_LOGIN
             if "407" in _words(error)
             else f"check HTTPS_PROXY and NO_PROXY, and whether the proxy allows {urlsplit(url).hostname}",
@@ -221,11 +223,21 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
             "(harness.toml) or --source foundry",
         )
     late = isinstance(error, httpx.TimeoutException)
+    if late and proxy:
+        # Whether the proxy keeps silent, or whoever is behind it, is not to be seen from here.
+        return RegistryError(
+            f"{_by_proxy(proxy, blamed)} did not bring an answer in time: {_words(error)}",
+            f"check HTTPS_PROXY and NO_PROXY, and whether the proxy reaches {urlsplit(url).hostname}",
+        )
     what = "did not answer in time" if late else "could not be reached"
     return RegistryError(
         f"{blamed} {what}: {_words(error)}",
         pull_messages.next_step(pull_messages.TIMEOUT if late else pull_messages.REGISTRY_AWAY, host),
     )
+
+
+def _by_proxy(proxy: str, blamed: str) -> str:
+    return f"the proxy {proxy}, by which this machine reaches {blamed.rstrip(',')},"
 
 
 def _after_handshake(tls: ssl.SSLError, host: str) -> str:
@@ -243,7 +255,7 @@ def _after_handshake(tls: ssl.SSLError, host: str) -> str:
 
 
 def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationError) -> RegistryError:
-    seen = presented(url, proxies=bool(proxy_for(url)))
+    seen = presented(url)
     why = f"; {seen.why()}" if seen else ""
     if tls.verify_code in _OF_ANOTHER_NAME:
         name = urlsplit(url).hostname or host
@@ -276,9 +288,13 @@ def _asked(error: httpx.HTTPError) -> str:
 def _blamed(server: str, url: str) -> str:
     """The server, or the other one that it redirected to, for messages."""
     target = urlsplit(url).netloc
-    named = {image_host(it) for it in re.split(r"[^\w.:\[\]-]+", server)}
-    known = image_host(target) in named
+    known = _alike(target) in {_alike(it) for it in re.split(r"[^\w.:\[\]-]+", server)}
     return server if not target or known else f"{target}, to which {server} redirects,"
+
+
+def _alike(netloc: str) -> str:
+    """A server in the one way of writing it: an address may have capital letters, and the port that it has anyway."""
+    return image_host(re.sub(r":(80|443)$", "", netloc.lower()))
 
 
 def _words(error: httpx.HTTPError) -> str:

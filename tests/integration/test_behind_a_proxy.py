@@ -85,6 +85,7 @@ def test_a_registry_is_asked_by_its_name_through_a_socks_proxy(
 def test_a_proxy_that_cannot_be_asked_is_named_without_its_login(
     company: Company, monkeypatch: pytest.MonkeyPatch, written: str, shown: str
 ) -> None:
+    monkeypatch.delenv("HTTPS_PROXY")
     monkeypatch.setenv("ALL_PROXY", written)
     with Upstream() as source, pytest.raises(RegistryError) as refused:
         source.resolve(IMAGE)

@@ -44,9 +44,9 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answer)
 
 
-def refusal(host: str, mirror: Mirror | None = None) -> RegistryError:
+def refusal(host: str, mirror: Mirror | None = None, *, seconds: float = 3.0) -> RegistryError:
     """What a client says that asks for an image there."""
-    with RegistryClient(mirror, host, attempts=1, timeout=3.0) as client, pytest.raises(RegistryError) as raised:
+    with RegistryClient(mirror, host, attempts=1, timeout=seconds) as client, pytest.raises(RegistryError) as raised:
         client.manifest(ImageReference(registry=host, repository="acme/app", tag="1"))
     return raised.value
 
@@ -168,6 +168,63 @@ def test_a_proxy_that_is_no_address_is_told(proxy: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(RegistryError, match=r"ghcr\.io cannot be asked while the environment has the proxy"):
         RegistryClient(None, "ghcr.io")
+
+
+@pytest.mark.parametrize(
+    "exception", ["fd00::/8", "[fd00::]/8", "::1/128", "[::1]:5000", "a:b:c", "ü.example.com", "%zz"]
+)
+def test_what_needs_no_proxy_may_be_written_in_any_way(exception: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # httpx, which reads the variable by itself, raises InvalidURL for each of these.
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", exception)
+    assert refusal("registry.invalid").message.startswith("the proxy http://127.0.0.1:1, by which this machine reaches")
+
+
+def test_each_address_has_its_own_proxy_or_none_after_a_redirect_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "*.near.invalid:80")
+    for host, said in (
+        ("blobs.near.invalid", "the name blobs.near.invalid is not known"),
+        ("far.invalid", "the proxy "),
+    ):
+        with answering(lambda request, host=host: Answer(307, "", {"Location": f"http://{host}/blob"})) as registry:
+            assert said in refusal(registry.address).message
+
+
+def test_a_proxy_that_is_not_asked_may_be_unusable(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As GNOME sets both.
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:1080/")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    assert "the proxy http://127.0.0.1:1, by which" in refusal("registry.invalid").message
+
+
+def test_a_proxy_that_keeps_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        error = refusal("registry.invalid", seconds=0.2)
+    assert error.message.startswith(f"the proxy {proxy}, by which this machine reaches registry.invalid, did not bring")
+    assert "whether the proxy reaches registry.invalid" in error.next_step
+
+
+def test_a_proxy_that_wants_a_login_without_tls_is_named_with_the_way_to_give_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = Answer(407, "<html>Who are you?</html>", {"Content-Type": "text/html", "Proxy-Authenticate": "Basic"})
+    with answering(lambda request: wanted) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
+        error = refusal("ghcr.io", Mirror(url="http://mirror.invalid:5000"))
+    assert error.message.startswith(
+        f"the proxy http://{proxy.address}, by which this machine reaches the mirror http://"
+    )
+    assert error.message.endswith("did not let it through: Who are you?")
+    assert "USER:PASSWORD@HOST:PORT" in error.next_step
+
+
+@pytest.mark.parametrize("url", ["http://LOCALHOST:9", "http://localhost:80"])
+def test_a_server_that_is_away_is_no_other_one_for_the_way_it_is_written(url: str) -> None:
+    error = refusal("ghcr.io", Mirror(url=url))
+    assert error.message.startswith(f"the mirror {url} of ghcr.io could not be reached")
 
 
 def test_a_registry_in_such_a_range_is_asked_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
