@@ -16,7 +16,15 @@ import yaml
 
 from harness.kube.amounts import amount
 from harness.kube.needs import Need, needs
-from harness.releases import chart_files, node_labels, refused_objects, scheduling, site_settings, value_kinds
+from harness.releases import (
+    chart_files,
+    node_labels,
+    refused_objects,
+    scheduling,
+    site_settings,
+    value_kinds,
+    value_places,
+)
 from harness.releases.charts import Chart
 from harness.releases.for_a_run import KUBERNETES_OWN
 from harness.releases.helm import Helm, HelmError
@@ -113,9 +121,9 @@ class Room:
 class Given:
     """A release as it is to be installed, and on what: `own` values are ours, `users` come after them.
 
-    `job_namespaces` are the run's, which come after the user's; `files` are those of `users`, to be named. What `made`
-    has is in the cluster before the release, which then serves `kinds` as well, `group/version/Kind`. `exact` values
-    get nothing that they ask for, and no namespaces.
+    `job_namespaces` are the run's, which come after the user's; `files` are those of `users`, to be named, which have
+    the values below `values_key`. What `made` has is in the cluster before the release, which then serves `kinds` as
+    well, `group/version/Kind`. `exact` values get nothing that they ask for, and no namespaces.
     """
 
     name: str
@@ -124,6 +132,7 @@ class Given:
     users: Sequence[Mapping[str, Any]]
     job_namespaces: Sequence[str]
     files: Sequence[str] = ()
+    values_key: str = ""
     exact: bool = False
     kubernetes: str = ""
     made: frozenset[Need] = frozenset()
@@ -134,6 +143,11 @@ class Given:
         """The values that Helm would get of these documents."""
         merged = merge(*documents)
         return merged if self.exact else with_job_namespaces(merged, self.job_namespaces)
+
+    def at(self, key: str) -> str:
+        """Where the user's files set a key, in brackets after a blank; empty where none of them does."""
+        found = value_places.place(self.files, key, self.values_key)
+        return f" ({found})" if found else ""
 
 
 def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
@@ -241,7 +255,7 @@ def _lacking(objects: Iterable[Mapping[str, Any]], given: Given) -> Iterator[Lac
 
 def _of_wrong_kinds(given: Given) -> Misfit | None:
     wrong = list(value_kinds.refused(merge(*given.users)))
-    words = "; ".join(f"{it.key} {it.words}" for it in wrong)
+    words = "; ".join(f"{it.key} {it.words}{given.at(it.key)}" for it in wrong)
     return Misfit(words=words, next_step="; ".join(it.step for it in wrong)) if wrong else None
 
 
@@ -260,8 +274,7 @@ def _refused(helm: Helm, chart: Chart, given: Given, objects: Sequence[Mapping[s
     told = [it for it in told if it.why not in known]
     if not told:
         return None
-    by_file = {it: _file_of(it.key.partition("[")[0], given.users, given.files) for it in told}
-    words = "; ".join(f"{it.key} {it.why}{f' ({file})' if file else ''}" for it, file in by_file.items())
+    words = "; ".join(f"{it.key} {it.why}{given.at(it.key)}" for it in told)
     return Misfit(words=words, next_step="; ".join(dict.fromkeys(it.step for it in told)))
 
 
@@ -366,17 +379,10 @@ def _of_account(part: str) -> Iterator[Lack]:
 
 
 def _told(lacks: Sequence[Lack], given: Given) -> Misfit:
-    by_file = {it: _file_of(it.value, given.users, given.files) for it in lacks}
-    told = [f"{it}{f' ({file})' if file else ''}" for it, file in by_file.items()]
+    told = [f"{it}{given.at(it.value)}" for it in lacks]
     instead = ", ".join(dict.fromkeys(it.instead for it in lacks))
     otherwise = ", or leave out --exact-values" if given.exact else ""
     return Misfit(
         words=f"no cluster of a run has what they ask for: {'; '.join(dict.fromkeys(told))}",
         next_step=f"give a further file that has these otherwise, for the run alone: {instead}{otherwise}",
     )
-
-
-def _file_of(key: str, users: Sequence[Mapping[str, Any]], files: Sequence[str]) -> str:
-    """The last of the files that sets a value, as Helm takes it."""
-    named = [file for file, values in zip(files, users, strict=False) if at(values, key) is not None]
-    return named[-1] if named else ""

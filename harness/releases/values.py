@@ -117,7 +117,7 @@ def load_values(path: Path) -> dict[str, Any]:
 
     Raises UsageError with file and line; for an encrypted file it names the tool that can open it.
     """
-    text = _text(path)
+    text = text_of(path)
     try:
         documents = list(yaml.load_all(check_yaml(text), Loader=Loader))
         helm_output.refuse(path, text, documents)
@@ -177,7 +177,8 @@ def _first(path: Path, documents: Sequence[Any], text: str) -> Any:
     return documents[0] if documents else None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a values file has for Helm, each line where it stands. Raises UsageError for what is no text, or no YAML."""
     _require_file(path)
     try:
         content = named_files.content(path)

@@ -103,6 +103,7 @@ class Ground:
             users=self._asked.users,
             job_namespaces=[*plan.job_namespaces(self._attempts), CHECK_NAMESPACE],
             files=[str(it) for it in self._asked.options.values],
+            values_key=self._asked.options.values_key or "",
             exact=self._asked.options.exact_values,
             kubernetes=self._environment.kubernetes_from(self._host.choice.kind),
             made=self.before.made(self._asked.home.namespace),

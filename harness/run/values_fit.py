@@ -131,12 +131,12 @@ def _mistakes(given: Given, it: ReleaseOnPath) -> Misfit | None:
     if not defaults:
         return None
     values = merge(*given.users)
-    told = [(f"{one.key} {one.words}", one.step) for one in _wrong(values, it) if one.renders]
+    told = [(f"{one.key} {one.words}{given.at(one.key)}", one.step) for one in _wrong(values, it) if one.renders]
     told += [
-        (f"{one.key} {one.why}", "".join(one.step))
+        (f"{one.key} {one.why}{given.at(one.key)}", "".join(one.step))
         for one in refused_values.found(values, defaults, it.release.version)
     ]
-    told += _leaderless(merge(defaults, values))
+    told += [(f"{words}{given.at(_LEADER)}", step) for words, step in _leaderless(merge(defaults, values))]
     return _told(told) if told else None
 
 
@@ -151,7 +151,9 @@ def _leaderless(used: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _otherwise(given: Given, it: ReleaseOnPath) -> Iterator[str]:
     """Values that the chart takes, and takes otherwise than they are meant."""
     wrong = _wrong(merge(*given.users), it)
-    yield from (f"{one.key} {one.words}: {one.step}" for one in wrong if not one.stops and not one.renders)
+    for one in wrong:
+        if not one.stops and not one.renders:
+            yield f"{one.key} {one.words}{given.at(one.key)}: {one.step}"
 
 
 def _wrong(values: Mapping[str, Any], it: ReleaseOnPath) -> list[value_kinds.Wrong]:
@@ -163,12 +165,14 @@ def _explained(found: Fit | Misfit, given: Given, it: ReleaseOnPath) -> Fit | Mi
     """What Helm stumbles over, in the words of the values where their kinds are the reason."""
     if not isinstance(found, Misfit) or not found.by_helm:
         return found
-    told = [(f"{one.key} {one.words}", one.step) for one in _wrong(merge(*given.users), it) if one.stops]
+    wrong = _wrong(merge(*given.users), it)
+    told = [(f"{one.key} {one.words}{given.at(one.key)}", one.step) for one in wrong if one.stops]
     return _told(told) if told else found
 
 
 def _told(told: Sequence[tuple[str, str]]) -> Misfit:
-    return Misfit(words="; ".join(it for it, _ in told), next_step="; ".join(it for _, it in told))
+    words, steps = (dict.fromkeys(it) for it in zip(*told, strict=True))
+    return Misfit(words="; ".join(words), next_step="; ".join(steps))
 
 
 def _with_later(found: Fit, later: Fit | Misfit, name: str) -> Fit:
@@ -222,7 +226,8 @@ def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[st
     """Values that a chart of the path does not know."""
     values = merge(*given.users)
     for it in releases.values():
-        keys = [f"{key}{_likely(key, fitting.defaults(it.chart))}" for key in fitting.unknown(it.chart, values)]
+        own = fitting.defaults(it.chart)
+        keys = [f"{key}{_likely(key, own)}{given.at(key)}" for key in fitting.unknown(it.chart, values)]
         if keys:
             are, them = ("is", "it") if len(keys) == 1 else ("are", "them")
             yield f"{', '.join(keys)} {are} not in the chart of {it.release.name}: Helm accepts {them}, without effect"

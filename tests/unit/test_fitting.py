@@ -7,6 +7,7 @@ Helm is a stand-in; tests/integration/test_helm.py renders the release's own cha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -90,12 +91,17 @@ def test_what_no_cluster_of_a_run_has_is_named(webhook: Mapping[str, Any], said:
     assert bool(found) == bool(said)
 
 
-def test_the_file_that_says_it_last_is_named_and_what_to_do() -> None:
+def test_the_file_that_says_it_last_is_named_with_the_line_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     windows = {"kubernetes.io/os": "windows"}
     pools = {"webhook": {"pod": {"nodeSelector": windows}, "nodeSelector": windows}}
+    Path("0.yaml").write_text("webhook:\n  nodeSelector: {kubernetes.io/os: windows}\n")
+    Path("1.yaml").write_text("webhook:\n  port: 1\n")
     found = misfit(ChartOfOneDeployment(), pools, {"webhook": {"port": 1}})
     assert found is not None
-    assert found.words.endswith("webhook.nodeSelector asks for nodes with kubernetes.io/os=windows (0.yaml)")
+    assert found.words.endswith("webhook.nodeSelector asks for nodes with kubernetes.io/os=windows (0.yaml, line 2)")
     assert found.next_step.endswith("for the run alone: webhook.nodeSelector=null")
 
 
@@ -103,7 +109,7 @@ def test_a_volume_is_left_out_with_its_mount() -> None:
     volumes = [{"name": "krb5", "secret": {"secretName": "keytab"}}, {"name": "tmp", "emptyDir": {}}]
     found = misfit(ChartOfOneDeployment(), {"webhook": {"pod": {"volumes": volumes}, "volumes": volumes}})
     assert found is not None
-    assert found.words.endswith("webhook.volumes asks for the Secret keytab, which nobody makes (0.yaml)")
+    assert found.words.endswith("webhook.volumes asks for the Secret keytab, which nobody makes")
     assert found.next_step.endswith("for the run alone: webhook.volumes and volumeMounts without krb5")
 
 

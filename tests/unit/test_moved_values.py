@@ -37,7 +37,7 @@ def moved(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(ground, "Helm", lambda program: NoHelm())
 
     def act(values: dict[str, Any], *, finding: Finding = LATE, existing: object = None) -> Finding:
-        options = SimpleNamespace(values=[Path("prod.yaml")], exact_values=False)
+        options = SimpleNamespace(values=[Path("prod.yaml")], exact_values=False, values_key=None)
         home = Home(name="it", namespace="it")
         asked = SimpleNamespace(home=home, profile=(), users=(values,), options=options, existing=existing)
         host = SimpleNamespace(

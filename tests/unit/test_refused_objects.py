@@ -8,6 +8,7 @@ own client.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -226,10 +227,14 @@ def given(values: Mapping[str, Any]) -> Given:
 WRONG = {"controller": {"affinity": "soft"}}
 
 
-def test_a_run_says_so_before_it_looks_at_what_the_objects_ask_for() -> None:
+def test_a_run_says_so_before_it_looks_at_what_the_objects_ask_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prod.yaml").write_text("controller: {affinity: soft}\n")
     found = fitting.fit(cast(Any, Chart()), cast(Any, None), given(WRONG))
     assert isinstance(found, Misfit)
-    assert found.words == 'controller.affinity is "soft", and Kubernetes takes a map there (prod.yaml)'
+    assert found.words == 'controller.affinity is "soft", and Kubernetes takes a map there (prod.yaml, line 1)'
     assert found.next_step == "correct controller.affinity"
 
 

@@ -7,6 +7,7 @@ Helm is a stand-in that renders nothing, or refuses: what the chart has is known
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -115,6 +116,21 @@ def test_what_helm_renders_and_nobody_can_use_is_no_fault_of_the_release(values:
     assert found.message.startswith("the values of --values (prod.yaml) do not fit the chart of 2.5.2: ")
     assert said in found.message
     assert "\n  next: " in found.message
+
+
+def test_each_value_is_told_with_file_and_line_and_each_step_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prod.yaml").write_text("# ours\nprometheus:\n  metrics:\n    port: 8081\ncontroler: {}\n")
+    found = look({"prometheus": {"metrics": {"port": 8081}}})
+    assert isinstance(found, Finding)
+    assert "so is the port of the webhook's probes" in found.message
+    assert found.message.count(" (prod.yaml, line 4)") == 2
+    assert found.message.count("set prometheus.metrics.port to another port") == 1
+    unknown = look({"controler": {}})
+    assert isinstance(unknown, Fit)
+    assert any(it.startswith("controler (did you mean controller?) (prod.yaml, line 5) is not") for it in unknown.told)
 
 
 def test_what_helm_stumbles_over_is_told_by_its_key() -> None:
