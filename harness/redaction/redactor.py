@@ -21,7 +21,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from harness.redaction import secret_blocks, secret_documents, secret_forms, secret_lines, secret_mentions, secret_yaml
+from harness.redaction import (
+    secret_blocks,
+    secret_documents,
+    secret_forms,
+    secret_lines,
+    secret_mentions,
+    secret_partial,
+    secret_yaml,
+)
 from harness.redaction.secret_names import MASK
 
 __all__ = ["MASK", "Redactor"]
@@ -111,7 +119,7 @@ class _Pass:
                 # The environment of a process, as the kernel has it
                 return "\0".join(map(self.text, text.split("\0")))
             whole = secret_documents.in_json(text, self.text)
-            return whole if whole is not None else self._loose(text)
+            return whole if whole is not None else secret_partial.redacted(text, self._loose)
         finally:
             self._depth -= 1
 
@@ -149,7 +157,9 @@ def _chunks(lines: Iterable[str]) -> Iterator[str]:
     chunk: list[str] = []
     size = 0
     for line in lines:
-        if size > _CHUNK and (line[:1] not in " \t}]-" or size > 4 * _CHUNK):
+        if size > _CHUNK and (
+            size > 4 * _CHUNK or (line[:1] not in " \t}]-" and not secret_partial.goes_on(chunk[-1]))
+        ):
             yield "".join(chunk)
             chunk, size = [], 0
         chunk.append(line)

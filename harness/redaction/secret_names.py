@@ -304,6 +304,7 @@ _NO_VALUE = re.compile(
       | \$\((?!echo|printf)[\w./-]+(?:\ [^()]*)?\)
       | \$\{(?:(?:env|sys|file|dir|directory|secrets?|vault|ssm):)?[\w.]+\}?
       | \$\{(?:env|file|dir|directory|secrets?|vault|ssm):[\w./-]+(?::[\w.-]+)?\}?
+      | \$\{[\w.]+(?::?-|:|:?\?[^{}]*)\}? | -  # with no default, as shells and Spring write it
       | (?-i:\$(?:[A-Z_][A-Z0-9_]*|[a-z_]+)) | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
       | (?:var|local|module|data|each|random_password|process\.env|os\.environ)[.\[][\w.\[\]"'-]*
       | AgA[A-Za-z0-9+/]{600,}={0,2}  # a value of a SealedSecret: 512 bytes of RSA first

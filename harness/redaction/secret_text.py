@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from harness.redaction import secret_commands, secret_complaints, secret_entries
+from harness.redaction import secret_commands, secret_complaints, secret_entries, secret_sql
 from harness.redaction.secret_mentions import lower
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import PROSE, STATUS, STATUS_WORDS
@@ -60,10 +60,6 @@ _PROPERTY = re.compile(
     r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)(?:[^\s"']|[^\S\r\n]++(?=\S))*+(?=["']|\s*$)|(?:\S|[^\S\r\n]++(?=\S))*+(?=\s*$)))"""
 )
 _MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)(\S+)")
-_SQL = re.compile(
-    r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password|(?-i:SECRET))\s+)"
-    r"(['\"])((?:\\.|\2\2|(?!\2).)++)(?=\2|$)"
-)
 _COMMAND = re.compile(
     r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|(?i:setx)|SET|spark\.conf\.set)\s+)(\w+)(\s+)"
     r"([^\s=](?:\S|[^\S\n]++(?=\S))*+)(\s*)$"
@@ -89,8 +85,6 @@ _TRIPLE = re.compile(r"(\{([A-Z][A-Z0-9_]+) )(\S+)(?= (?:nil|<nil>|&))")
 _SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S(?:\S|[^\S\n]++(?=\S))*+)")
 # Erlang prints `{password,"x"}` and `{password,<<"x">>}`.
 _ERLANG = re.compile(r"(\{([a-z]\w{1,80}),\s?(?:<<)?\")((?:\\.|[^\"\\\n])++)(?=\")")
-# `SECRET_ACCESS_KEY 'x'` in SQL
-_SQL_OPTION = re.compile(r"(\b([A-Z]+(?:_[A-Z]+)+)\s+')((?:''|[^'\n])++)(?=')")
 # In an address that is part of another
 _ENCODED_QUERY = re.compile(
     r"(?i)((?:[?&;]|%26|%3f)(?:sig|x-amz-(?:credential|signature|security-token)|x-goog-signature)%3d)"
@@ -142,7 +136,7 @@ _BEARER = re.compile(
     r"(?i)\b(bearer(?:\s+|%20))(?!realm=|token\b|auth)((?=[a-z._~+/-]*\d|[\w.~+/-]{20})[\w.~+/-]{8,}=*)"
 )
 _QUERY = re.compile(
-    r"""(?i)([?&;](?:amp;)?(?:sig|code(?==(?!\d{1,4}(?!\w)))|key|delegation|x-amz-(?:credential|signature|security-token)|x-goog-signature)=)([^\s&"'<>#;]+)"""
+    r"""(?i)([?&;](?:amp;)?(?:sig|code(?==(?!\d{1,4}(?![\w%/])))|key|delegation|x-amz-(?:credential|signature|security-token)|x-goog-signature)=)([^\s&"'<>#;]+)"""
 )
 _MAP = re.compile(r"(?i)((?:string)?data:\s*(?:map\[string\][\[\]\w]*\{|map\[))")
 # fabric8's model, and that of Kubernetes' client for Python
@@ -227,6 +221,13 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     if line.startswith(".auth(", end - len(".auth")) and _LOGIN_CALL.search(line, max(end - 10, 0)):
         # `db.auth("user", "password")`
         return None
+    if line[max(start - 2, 0) : start] == "${" and separator["sep"] == ":":
+        # What stands for a variable that is not set, and not what a shell says of it
+        begin = separator.end() + line.startswith(("-", "=", "+"), separator.end())
+        return None if line.startswith("?", begin) else value_at(line, begin)
+    if line.startswith("@", max(start - 1, 0)) and "(" in separator["sep"]:
+        # An annotation of Java, which names the secret
+        return None
     if _STRUCT.match(line, separator.end()) or (
         # Blanks around `=` are not a shell's: JavaScript has a text in backquotes there.
         not separator["sep"][-1:].isspace() and _SUBSTITUTED.match(line, separator.end())
@@ -259,6 +260,8 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
 def _before(line: str, start: int) -> str:
     """The character before a name; the quote before the command that sets it: `"SET spark.x.password=two words"`."""
     set_by = _SET_BY.search(line, max(start - _LONGEST_SETTER, 0), start)
+    if line.endswith("&amp;", max(start - len("&amp;"), 0), start):
+        return "&"  # Of an address in XML
     return set_by[1] if set_by else line[max(start - 1, 0) : start]
 
 
@@ -382,7 +385,6 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("|", "│"), _by_pattern(_COLUMNS, 2, 3)),
     (("nil",), _by_pattern(_TRIPLE, 2, 3)),
     (("machine ", "login ", "default "), _by_pattern(_MACHINE, 0, 2)),
-    (("identified ", "password '", 'password "', "secret '", 'secret "'), _by_pattern(_SQL, 0, 3)),
     (("password ", "set to", "phrase ", "token ", "secret ", "key "), _by_pattern(_SAID, 0, 2)),
     ((" to ", " to: "), _by_pattern(_SET_FROM, 2, 3)),
     ((" to ", " to: ", " with ", " with: "), _by_pattern(_SET_TO, 2, 4)),
@@ -391,8 +393,8 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("password ",), _by_pattern(_ALONE, 0, 2)),
     (("\t",), _by_pattern(_TABBED, 2, 3)),
     (("{",), _by_pattern(_ERLANG, 2, 3)),
-    (("_",), _by_pattern(_SQL_OPTION, 2, 3)),
     (("%3d",), _by_pattern(_ENCODED_QUERY, 0, 2)),
     (("?", "&", ";"), _by_pattern(_QUERY, 0, 2)),
+    *secret_sql.RULES,
     *secret_commands.RULES,
 )
