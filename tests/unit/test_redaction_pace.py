@@ -14,7 +14,8 @@ _LENGTH = 100_000
 _PREFIXES = (
     *("{partition=x, ", "{topic:x ", "map[topic:x ", "(partition,", "(kind,a ", "topic -> List(", "Some(", "Optional["),
     *("Map(kind -> x, ", "set a.b ", "set x.kind from y to ", "MyCredentials(", "MyCredentials('a", "; partition=a "),
-    *('"SET a.kind=', "val topic: A[b] = ", "kind: a b", "kind|a", "(x.kind,a(b ", "password for ", "${env:", "${kind:", "=[("),
+    *('"SET a.kind=', "val topic: A[b] = ", "kind: a b", "kind|a", "(x.kind,a(b ", "password for ", "${env:"),
+    *("${kind:", "=[("),
     *(
         "<name>x</name><value>",
         "machine x login x ",
