@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets whose name is in another line than they are: below a heading, in a table, in a form, in a protocol."""
+"""Secrets whose name is in another line than they are: below a heading, in a form, in a protocol."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from harness.redaction import secret_complaints
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import STATUS
 
-_MOST_ROWS = 60
-_TABLE_HEAD = re.compile(r"(?i)\s*(?:key|name|property|variable|setting|option)\s+value\s*$")
-_RULE = re.compile(r"\s*-{3,}\s+-{3,}\s*$")
-_ROW = re.compile(r"(?P<head>\s*(?P<key>[\w.$/-]+)\s{2,})(?P<value>\S(?:[^\n]*\S)?)\s*$")
 # A directive of nginx, Apache, Fluentd and others
 _DIRECTIVE = re.compile(
     r"(?P<head>(?:\s*(?:SetEnv|env|set|proxy_set_header|add_header|fastcgi_param|RequestHeader\s+set|Header\s+set)|\s*)\s+"
@@ -40,9 +36,7 @@ _NEW_VALUE = re.compile(r"(?P<head>\s*New value:\s+)(?P<value>\S+)\s*$")
 def redact(lines: list[str], number: int) -> None:
     """Mask what this line names in those below it, and in itself what those above it say of it."""
     line = lines[number]
-    if (row := _ROW.match(line)) and _is_of_secret(row) and _is_in_table(lines, number):
-        _mask(lines, number, row)
-    elif (
+    if (
         (directive := _DIRECTIVE.match(line))
         and _is_of_secret(directive)
         and not _NO_SECRET.fullmatch(directive["value"])
@@ -66,16 +60,6 @@ def redact(lines: list[str], number: int) -> None:
 
 def _is_of_secret(found: re.Match[str]) -> bool:
     return is_secret(found["key"]) and not is_harmless(found["value"], found["key"])
-
-
-def _is_in_table(lines: list[str], number: int) -> bool:
-    """Whether this is a row of a table of names and values, as Vault and PowerShell print it."""
-    for at in range(number - 1, max(number - _MOST_ROWS, 0), -1):
-        if _RULE.match(lines[at]):
-            return bool(_TABLE_HEAD.match(lines[at - 1]))
-        if not lines[at].strip():
-            return False
-    return False
 
 
 def _mask(lines: list[str], number: int, found: re.Match[str]) -> None:

@@ -43,6 +43,7 @@ _LONG_LINE = re.compile(r"\n[ \t]*[A-Za-z0-9+/]{48}")
 _PERCENT = re.compile(r"(?<![\w.~%+*-])(?=[\w.~%+*-]*?%(?:22|3[aAdD]|7[bB]|0[aA]))[\w.~%+*-]+")
 _ENTITY = re.compile(r"&(?:amp;)*(?:quot|apos|[gl]t|#0?3[49]|#x2[27]);")
 _ENTITIES = re.compile(rf"(?:(?<=[<>\"\n])|^)(?=[^<>\"\n]*?{_ENTITY.pattern})[^<>\"\n]+")
+_PRE = re.compile(r"<pre(?:\s[^<>]{0,500})?>")
 _ESCAPED = re.compile(r"%(?:22|3[aAdD]|7[bB]|0[aA])[\w.~%+*-]")
 _MAX_DECODED = 4_000_000
 
@@ -105,7 +106,24 @@ def unescaped(text: str, inner: Redact) -> str:
         made = inner(plain)
         return found[0] if made == plain else html.escape(made)
 
+    text = _preformatted(text, inner) if "<pre" in text else text
     return in_lines(_ENTITY, text, lambda line: _ENTITIES.sub(run, line)) if "&" in text else text
+
+
+def _preformatted(text: str, inner: Redact) -> str:
+    """The text without the secrets in what HTML shows as it is laid out, which is read as a text of its own."""
+    parts: list[str] = []
+    at = 0
+    while begin := _PRE.search(text, at):
+        end = text.find("</pre>", begin.end())
+        if end < 0:
+            break
+        body = text[begin.end() : end]
+        plain = body if "<" in body else html.unescape(body)
+        made = inner(plain)
+        parts += [text[at : begin.end()], body if made == plain else made if plain is body else html.escape(made)]
+        at = end
+    return "".join([*parts, text[at:]]) if parts else text
 
 
 def decoded(text: str, inner: Redact) -> str:

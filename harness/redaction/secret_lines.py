@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.redaction import secret_below, secret_commands
+from harness.redaction import secret_below, secret_commands, secret_tables
 from harness.redaction.secret_blocks import leads
 from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
@@ -33,6 +33,8 @@ _PYTHON_STRING = re.compile(r"""[bru]{1,2}(["'])(?:\\.|(?!\1).)*+\1\s*,\s*["']""
 _NAME_ALONE = re.compile(r"^(?P<key>[A-Za-z_][\w.]*)$")
 _INPUT = re.compile(r"\[type=\w+, input_value=")
 _VARIABLE = re.compile(r"[A-Za-z_][\w.]*=")
+# With blanks behind its colon, as `kubectl describe` aligns values: no sentence
+_VARIABLE_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
 # .netrc, whose entries may be in a line each
 _OF_NETRC = re.compile(r"\s*(?:machine|login|account)\s+\S+\s*$|\s*default\s*$")
 _PASSWORD_OF_NETRC = re.compile(r"^(?P<lead>password[ \t]+)(?P<value>\S+)(?P<tail>\s*)$")
@@ -70,6 +72,7 @@ def redact(text: str) -> str:
     telling = worth_a_look([lines[number] for number in numbers])
     for number in (numbers[at] for at in telling):
         if not _MASKED.match(lines[number]):
+            secret_tables.redact(lines, number)
             secret_below.redact(lines, number)
             _Line(lines, number).redact()
     return "".join(time + line for time, line in zip(times, lines, strict=True) if line)
@@ -122,7 +125,8 @@ class _Line:
             return False
         if is_harmless(rest, key) or is_harmless(rest.partition(" #")[0].rstrip(","), key):
             return True
-        if is_colon and (_OTHER_FIELD.search(rest) or (STATUS.match(rest) and " " in rest)):
+        is_aligned = "  " in field["sep"] and _VARIABLE_NAME.fullmatch(key)
+        if is_colon and (_OTHER_FIELD.search(rest) or (STATUS.match(rest) and " " in rest and not is_aligned)):
             return False
         if not is_colon and not self._is_whole(field, rest) and not self._is_among_variables(field):
             return False

@@ -59,7 +59,7 @@ _PROPERTY = re.compile(
     r"""(?:^\s*|(?P<quote>["']))(?P<name>[\w-]++\.[\w.-]++)[ \t]++(?!\[?(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR)\b)"""
     r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)(?:[^\s"']|[^\S\r\n]++(?=\S))*+(?=["']|\s*$)|(?:\S|[^\S\r\n]++(?=\S))*+(?=\s*$)))"""
 )
-_MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)(\S+)")
+_MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)([^\s|]\S*)")
 _COMMAND = re.compile(
     r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|(?i:setx)|SET|spark\.conf\.set)\s+)(\w+)(\s+)"
     r"([^\s=](?:\S|[^\S\n]++(?=\S))*+)(\s*)$"
@@ -74,7 +74,7 @@ _QUOTED_PAIR = re.compile(
     r"""((?P<called>\w)?\(\s*(["'])(?P<name>[\w./-]+)\3\s*,\s*(["']))(?P<value>(?:\\.|(?!\5).)++)(?=\5\s*(?:(?(called)[,)]|\))|$)|$)"""
 )
 _TABLE = re.compile(
-    r"(^\s*[|│](?:[^|│]*[|│])*?\s*`?([\w.-]+)`?\s*[|│]\s*)"
+    r"((?:^|(?<=[\"']))\s*[|│](?:[^|│]*[|│]){0,20}?\s*`?([\w.-]+)`?\s*[|│]\s*)"
     r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?:[^|│\s]|\s++(?=[^|│\s]))*+)(?=\s*(?:[|│]|$))"
 )
 # psql's, and no line of `docker compose logs`

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_prose import STATUS
 
 _LT, _GT = r"(?:<|&lt;|\\u003[cC])", r"(?:>|&gt;|\\u003[eE])"
 _ELEMENT = re.compile(
@@ -14,9 +15,14 @@ _ELEMENT = re.compile(
 )
 _NAMED = re.compile(r"""(<\w[\w.:-]*\s[^<>]*?\b(?:key|name)=["'](?P<key>[\w.-]+)["'][^<>]*>)(?P<value>[^<]+)(?=</)""")
 _PROPERTY = re.compile(rf"{_LT}property{_GT}(?:[^<&\\]++|(?!{_LT}/?property{_GT}).)*+{_LT}/property{_GT}", re.DOTALL)
+# Elements around what a cell says
+_TAGS = r"(?:</?\w+(?:\s[^<>]{0,200})?>\s*){0,4}"
 _CELLS = re.compile(
-    r"(<t(?P<cell>[dh])\b[^<>]*>\s*(?:<\w+>\s*)?(?P<key>[\w.-]+)\s*(?:</\w+>\s*)?</t(?P=cell)>\s*<td\b[^<>]*>\s*(?:<\w+>\s*)?)"
+    rf"(<(?P<cell>t[dh]|dt)\b[^<>]{{0,200}}>\s*{_TAGS}(?P<key>[\w.-]+)\s*:?\s*{_TAGS}</(?P=cell)>\s*<[td]d\b[^<>]{{0,200}}>\s*{_TAGS})"
     r"(?P<value>[^<]+)"
+)
+_LABELLED = re.compile(
+    rf"(<(?P<cell>b|strong|label|em|span)\b[^<>]{{0,200}}>\s*(?P<key>[\w.-]+)\s*:\s*</(?P=cell)>\s*{_TAGS})(?P<value>[^<]+)"
 )
 _XML_NAME = re.compile(rf"{_LT}name{_GT}\s*(?P<key>[\w.-]+)\s*{_LT}/name{_GT}")
 _XML_VALUE = re.compile(
@@ -39,7 +45,7 @@ def redact(text: str) -> str:
     text = _PROPERTY.sub(_mask_property, text)
     for pattern in (_XML_PAIR, _ELEMENT, _NAMED, _CELLS, _CUT):
         text = pattern.sub(mask_named, text)
-    return text
+    return _LABELLED.sub(lambda it: it[0] if STATUS.match(it["value"].strip()) else mask_named(it), text)
 
 
 def _mask_property(found: re.Match[str]) -> str:
