@@ -22,6 +22,14 @@ PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
             rf"|\bauth-pass\s+[\w.-]+|!connect\s+['\"]?jdbc:\S+\s+{_ONE})\s+{ARGUMENT}"
         ),
     ),
+    # .netrc
+    (
+        ("machine ", "login ", "default "),
+        (
+            r"\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}"
+            r"password\s+(?P<value>[^\s|]\S*)"
+        ),
+    ),
     # A password alone
     (
         ("cargo login", "unseal ", "--hmac"),

@@ -96,7 +96,7 @@ def _mask_below(lines: list[str], number: int, secret: Sequence[int], cells_of: 
         if _is_rule(line):
             continue
         cells = cells_of(line)
-        if not line.strip() or len(cells) < 2:
+        if line == heading or len(cells) < 2:
             break
         found = cells if len(cells) == len(columns) else _below(cells, columns)
         for column in reversed(secret):

@@ -59,7 +59,6 @@ _PROPERTY = re.compile(
     r"""(?:^\s*|(?P<quote>["']))(?P<name>[\w-]++\.[\w.-]++)[ \t]++(?!\[?(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR)\b)"""
     r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)(?:[^\s"']|[^\S\r\n]++(?=\S))*+(?=["']|\s*$)|(?:\S|[^\S\r\n]++(?=\S))*+(?=\s*$)))"""
 )
-_MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)([^\s|]\S*)")
 _COMMAND = re.compile(
     r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|(?i:setx)|SET|spark\.conf\.set)\s+)(\w+)(\s+)"
     r"([^\s=](?:\S|[^\S\n]++(?=\S))*+)(\s*)$"
@@ -384,7 +383,6 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("|", "│"), _by_pattern(_TABLE, 2, 3)),
     (("|", "│"), _by_pattern(_COLUMNS, 2, 3)),
     (("nil",), _by_pattern(_TRIPLE, 2, 3)),
-    (("machine ", "login ", "default "), _by_pattern(_MACHINE, 0, 2)),
     (("password ", "set to", "phrase ", "token ", "secret ", "key "), _by_pattern(_SAID, 0, 2)),
     ((" to ", " to: "), _by_pattern(_SET_FROM, 2, 3)),
     ((" to ", " to: ", " with ", " with: "), _by_pattern(_SET_TO, 2, 4)),
