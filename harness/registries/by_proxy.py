@@ -104,8 +104,10 @@ class _ByEnvironment:
 def unusable(url: str) -> str:
     """The proxy for an address, without its login, where that is none that httpx can speak to; else empty.
 
-    `socks://`, which GNOME writes into ALL_PROXY, is a scheme of no protocol.
+    `socks://`, which GNOME writes into ALL_PROXY, is a scheme of no protocol. Raises ValueError for what is no address,
+    such as one with a port above 65535, whether there is a proxy or not.
     """
+    _ = urlsplit(url).port
     found = _with_login(url)
     return without_login(found) if found and not _is_usable(found) else ""
 
