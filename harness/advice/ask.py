@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,9 @@ from harness.report.path_results import Report
 from harness.settings import Settings
 
 _SWITCHES = ("certManager.enable", "prometheus.podMonitor.create")
+_RANGE = re.compile(r"[<>~^*|,]| - ")
+"""What only a range of versions has."""
+_FEW = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +70,11 @@ def answer(question: Question) -> Advice:
     """The advice. Raises UsageError for names, files and folders that cannot be used."""
     own = own_catalogue.read(question.settings.catalogue_dirs)
     known = catalogues.load(own=own)
-    key, around = ends.around(question.chart)
-    question = replace(question, values_key=question.values_key or key)
+    homes = Homes(known.releases)
+    around = ends.around(question.chart)
+    question = replace(question, values_key=question.values_key or around.key)
     manifest = _manifest(question)
-    name = _origin(question, manifest, known)
+    name = _origin(question, manifest, around, known, homes)
     origin = ends.end(question.settings, known, name)
     target = ends.end(question.settings, known, question.target, question.chart)
     cannot = ends.require_edge(known, origin, target)
@@ -83,15 +88,15 @@ def answer(question: Question) -> Advice:
     given = _values(question, manifest)
     if question.site and given is not None and not question.values:
         given = site.with_image(question.site, given, known, origin.name)
-    if key and (given is None or not question.site):
-        given = merge(around, given or {})
-    homes = Homes(known.releases)
+    if around.key and (given is None or not question.site):
+        given = merge(around.values, given or {})
     remarks = images.to_a_copy(target)
     if given is not None:
-        remarks = values.remarks(given, origin, target, known.upgrades, homes)
+        remarks = values.remarks(given, origin, target, known.upgrades, homes, _key(question))
     if question.site:
         remarks = site.steps_done(question.site, remarks)
-    remarks = [*remarks, *_of_tool(question, manifest, origin, target, known, homes)]
+    address = around.repository or _address(question, manifest)
+    remarks = [*remarks, *_of_tool(question, manifest, address, origin, target, known, homes)]
     folder = in_folder(question.apps) if question.apps else None
     stored = _stored(question, folder) if question.ask_registry else ()
     pulled, left_out = registry.wanted(_with_image(question, given), origin, target, known, homes, stored)
@@ -115,42 +120,67 @@ def answer(question: Question) -> Advice:
     plan = None
     if target.release:
         deployment = _deployment(question, given, manifest)
-        deployment = replace(deployment, repository=tools.own_repository(_address(question, manifest), homes))
+        deployment = replace(deployment, repository=tools.own_repository(address, homes))
         chart = str(question.chart) if question.chart else ""
         plan = Plan(deployment=deployment, target=target.release, crds="none", chart=chart)
     return advise(basis, origin, target, looked, plan)
 
 
-def _origin(question: Question, manifest: Manifest | None, known: Catalogue) -> str:
+def _origin(question: Question, manifest: Manifest | None, around: ends.Around, known: Catalogue, homes: Homes) -> str:
     """The name of the installed release: as it was given, as a site shows it, or as a file says it."""
     if question.origin:
+        if _RANGE.search(question.origin) and (several := homes.allowed(question.origin)):
+            raise UsageError(f"--from {question.origin} is no single release: {_allows(several)}", _give(several))
         return question.origin
     if question.site:
         return site.origin(question.site, known)
-    written = manifest.version.removeprefix("v") if manifest else ""
+    place, version = ("the file", manifest.version) if manifest else (around.written, around.version)
+    several = homes.allowed(version)
+    # A range that allows a single release is that one.
+    written = several[0] if len(several) == 1 else version.removeprefix("v")
     if VERSION.fullmatch(written) and written != question.target.partition("@")[0]:
         return written
     if VERSION.fullmatch(written):
         raise UsageError(
-            f"the file deploys {written} already, which is what --to names",
+            f"{place} deploys {written} already, which is what --to names",
             "give --from with the release that is still installed: `helm list --all-namespaces` shows it",
         )
     raise UsageError(
-        f"harness advise needs the release that is installed{_said(written) if manifest else ''}",
-        "give --from (`helm list --all-namespaces` shows the version), or --site or --context, which find it",
+        f"harness advise needs the release that is installed{_said(place, written, several)}",
+        f"{_give(several)}, or --site or --context, which find it",
     )
 
 
-def _said(written: str) -> str:
+def _said(place: str, written: str, several: Sequence[str]) -> str:
     """Why the version that a file has does not say which release is installed."""
     if not written:
-        return ", and no file given says its version"
-    why = "does not say which one" if is_known(written) else "is filled in elsewhere"
-    return f": the version in the file, {written}, {why}"
+        return ", and no file given says its version" if place else ""
+    why = "is filled in elsewhere"
+    if is_known(written):
+        why = f"does not say which one{f': {_allows(several)}' if several else ''}"
+    return f": the version in {place}, {written}, {why}"
+
+
+def _allows(several: Sequence[str]) -> str:
+    """What a range of versions allows, oldest first."""
+    first, *others = several
+    return f"it allows {first} {'to' if others[1:] else 'and'} {others[-1]}" if others else f"it allows {first} alone"
+
+
+def _give(several: Sequence[str]) -> str:
+    """How to say which of several releases is installed; of many none is named."""
+    few = " or ".join(f"--from {it}" for it in several) if len(several) <= _FEW else ""
+    return f"give {few or '--from with one release'} (`helm list --all-namespaces` shows the version)"
 
 
 def _of_tool(
-    question: Question, manifest: Manifest | None, origin: End, target: End, known: Catalogue, homes: Homes
+    question: Question,
+    manifest: Manifest | None,
+    address: str,
+    origin: End,
+    target: End,
+    known: Catalogue,
+    homes: Homes,
 ) -> Iterator[Remark]:
     """What the file, or the object of the site, says beside the values."""
     installer = question.site.installer if question.site else None
@@ -161,7 +191,7 @@ def _of_tool(
         text = f"the file deploys {written}; the advice is for a move from {origin.name}, as --from says"
         yield Remark(sentence=Sentence(text=text, origin="seen"))
     if target.release:
-        yield from tools.of_repository(_address(question, manifest), target.release, homes)
+        yield from tools.of_repository(address, target.release, homes)
     if keeps:
         yield from tools.of_kept_values(keeps, origin, target, known.upgrades)
 
@@ -171,7 +201,9 @@ def _address(question: Question, manifest: Manifest | None) -> str:
     if manifest:
         return manifest.address
     installer = question.site.installer if question.site else None
-    return installer.source.partition(" ")[0] if installer and installer.tool == "argocd" else ""
+    if installer is None or installer.tool != "argocd" or site.is_in_git(installer) or _is_of_umbrella(question):
+        return ""
+    return installer.source.partition(" ")[0]
 
 
 def _applications(question: Question, target: End, folder: Folder | None) -> Sequence[Remark]:
@@ -265,13 +297,21 @@ def _by_manifest(manifest: Manifest, tool: Tool | None) -> Deployment:
     return site.brought_by(named, manifest.installer) if manifest.installer and is_its else named
 
 
+def _key(question: Question) -> str:
+    """The key of a chart around the operator's, below which the values were; empty where a site has them whole."""
+    if not question.values_key or (question.site and not question.values):
+        return ""
+    return umbrella.key_of([it for it in question.values if not profile_name(it)], question.values_key)
+
+
 def _umbrella(question: Question, given: Mapping[str, Any]) -> tuple[str, ...]:
     """The keys below which a chart around the operator's has its values; none where there is no such chart."""
-    above = [path.removesuffix(".") for path, _ in values.operators_own(given)]
-    files = [it for it in question.values if not profile_name(it)]
-    if question.values_key:
-        outer = umbrella.key_of(files, question.values_key)
-        above = [".".join(filter(None, (outer, it))) for it in above]
+    outer = _key(question)
+    above = [".".join(filter(None, (outer, path.removesuffix(".")))) for path, _ in values.operators_own(given)]
+    return tuple(filter(None, above)) or ((CHART_NAME,) if _is_of_umbrella(question) else ())
+
+
+def _is_of_umbrella(question: Question) -> bool:
+    """Whether the release of a site is that of a chart around the operator's."""
     release = question.site.release if question.site else None
-    around = CHART_NAME if release and release.chart != CHART_NAME else ""
-    return tuple(filter(None, above)) or tuple(filter(None, [around]))
+    return release is not None and release.chart != CHART_NAME

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from harness.matrix.release import Release
 from harness.matrix.versions import UNDER_TEST, is_prerelease, numbers
 from harness.releases import chart_files, crds
 from harness.releases.charts import CHART_NAME, Chart, from_path
-from harness.releases.values import at
+from harness.releases.values import at, mappings
 from harness.settings import Settings
 from harness.untrusted import check_yaml
+
+LOCK = "Chart.lock"
+"""The file in which Helm writes the versions of the dependencies that a chart is built with."""
 
 Schemas = Mapping[str, Mapping[str, Any]]
 """The schema of `spec` by kind."""
@@ -66,30 +69,62 @@ def _chart(settings: Settings, release: Release, chart: Path | None) -> Chart | 
     return at_hand.chart(settings, release) if given is None or _key_in(given) else given
 
 
-def around(chart: Path | None) -> tuple[str, Mapping[str, Any]]:
-    """Where a chart has the operator's as a dependency, the key of its values, and what it says there itself."""
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What a chart says that has the operator's as a dependency; all of it is empty for any other.
+
+    `key` is that of the operator's values, `values` what it has there itself. `version` is the version that is built
+    in, by `Chart.lock` or else as it is asked for, `written` where that is said, `repository` where it comes from.
+    """
+
+    key: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    version: str = ""
+    written: str = ""
+    repository: str = ""
+
+
+def around(chart: Path | None) -> Around:
+    """What the given chart has of the operator's. Raises UsageError for files of it that cannot be read."""
     given = from_path(chart) if chart else None
-    key = _key_in(given) if given else ""
-    own = (chart_values(given) or {}).get(key) if given and key else None
-    return key, own if isinstance(own, Mapping) else {}
+    asked = _operators_in(given.metadata) if given else {}
+    if given is None or not asked:
+        return Around()
+    key = _key_in(given)
+    own = (chart_values(given) or {}).get(key)
+    locked = _operators_in(_data(given, LOCK) or {})
+    return Around(
+        key=key,
+        values=own if isinstance(own, Mapping) else {},
+        version=str((locked or asked).get("version") or ""),
+        written=f"{chart}/{LOCK if locked else 'Chart.yaml'}",
+        repository=str(asked.get("repository") or ""),
+    )
+
+
+def _operators_in(chart: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The dependency that is the operator's chart, of a Chart.yaml or a Chart.lock; empty where there is none."""
+    return next((it for it in mappings(chart.get("dependencies")) if it.get("name") == CHART_NAME), {})
 
 
 def _key_in(chart: Chart) -> str:
     """The name or the alias under which a chart has the operator's as a dependency; empty where it has not."""
-    parts = chart.metadata.get("dependencies")
-    for it in parts if isinstance(parts, list) else ():
-        if isinstance(it, Mapping) and it.get("name") == CHART_NAME:
-            return str(it.get("alias") or CHART_NAME)
-    return ""
+    found = _operators_in(chart.metadata)
+    return str(found.get("alias") or CHART_NAME) if found else ""
 
 
 def chart_values(chart: Chart) -> dict[str, Any] | None:
     """The default values of a chart; None where it has none. Raises UsageError for a file that is not YAML."""
-    text = chart_files.text(chart.path, "values.yaml") or ""
+    return _data(chart, "values.yaml")
+
+
+def _data(chart: Chart, name: str) -> dict[str, Any] | None:
+    """What a YAML file of a chart has; None where there is none, or nothing in it."""
+    text = chart_files.text(chart.path, name) or ""
     try:
         data = yaml.load(check_yaml(text), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as broken:
-        raise UsageError(f"{chart.path}: values.yaml is not valid YAML: {broken}", "give a complete chart") from broken
+        raise UsageError(f"{chart.path}: {name} is not valid YAML: {broken}", "give a complete chart") from broken
     return data if isinstance(data, dict) else None
 
 

@@ -53,9 +53,13 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class _Case:
-    """A name to be judged: `keys` of the values that make it, and what the target's chart then asks for."""
+    """A name to be judged: `keys` of the values that make it, and what the target's chart then asks for.
+
+    `place` is the key that the chart has them below.
+    """
 
     keys: str
+    place: str
     hook: bool
     asked: ChartImage
     wanted: tuple[str, str]
@@ -148,6 +152,7 @@ def judge(values: Mapping[str, Any], key: str, above: str, origin: End, target: 
     named = [f"{above}{key}.{part}" for part in asked.given if part != "tag"]
     case = _Case(
         keys=" and ".join(named),
+        place=f"{above}{key}",
         hook=key != "image",
         asked=asked,
         wanted=(registry, repository),
@@ -277,7 +282,7 @@ def _registry_moved(case: _Case, homes: Homes | None) -> Judged | None:
     found = _named(case.written(str(before), case.asked.repository), homes)
     moved = f"the chart's own registry was {before}, and is {case.asked.registry}"
     text = f"{case.keys}: {moved}, so that it asks for {case.image}"
-    step = f"write image.registry: {before} beside {case.keys}, if the image is to stay there"
+    step = f"write {case.place}.registry: {before} beside {case.keys}, if the image is to stay there"
     return Judged(after=found.after, remarks=(to_do(text, case.target, step, stops=True), *found.remarks))
 
 
@@ -289,7 +294,7 @@ def _malformed(case: _Case, homes: Homes | None) -> Judged:
     repository = _TAG.sub("", case.asked.repository.partition("@")[0]).strip("/").lower()
     meant = case.written(registry, repository)
     found = _named(meant, homes) if registry and _is_name(meant.image) else Judged()
-    step = f"set image.registry to the host of your registry, or remove {case.keys} from the values"
+    step = f"set {case.place}.registry to the host of your registry, or remove {case.keys} from the values"
     if found.after == case.right:
         step = f"remove {case.keys} from the values"
         return Judged(after=found.after, remarks=(to_do(text, case.target, step, stops=True),))

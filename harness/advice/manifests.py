@@ -13,10 +13,11 @@ from typing import Any
 import yaml
 
 from harness import named_files
+from harness.advice import ends
 from harness.advice.value_files import ValueFiles
 from harness.audit import ansible, deployed
 from harness.audit.expressions import is_known
-from harness.audit.release_blocks import helmfile_releases, terraform_releases
+from harness.audit.release_blocks import helmfile_releases, mapping, terraform_releases
 from harness.errors import UsageError
 from harness.matrix.crd_modes import Tool
 from harness.releases import helm_output
@@ -42,6 +43,7 @@ _CHANGES = (
     *("jsonPatches", "strategicMergePatches"),
 )
 """Fields by which Flux, Kustomize and helmfile change what a chart has rendered."""
+_EXTERNAL_NAME = "crossplane.io/external-name"
 _TEXTS = ("values", "valuesContent", "valuesTemplate")
 """Fields that have values as a text."""
 _OWN_FIELDS = (
@@ -126,7 +128,7 @@ def _require_own(file: Path, objects: Sequence[Mapping[str, Any]]) -> None:
     """Raise UsageError for a file that has no values of its own, and names where they are."""
     for it in objects:
         parts = it.get("dependencies")
-        if file.name == "Chart.yaml" and "kind" not in it and isinstance(parts, list):
+        if file.name in ("Chart.yaml", ends.LOCK) and "kind" not in it and isinstance(parts, list):
             raise UsageError(
                 f"{file} says which charts are its dependencies, and has no values",
                 f"give its folder as the chart, --chart {shlex.quote(str(file.parent))}, and its values with --values",
@@ -210,7 +212,8 @@ def _manifest(it: Mapping[str, Any], one_chart: deployed.Deployment, known: Coll
         )
     # A name beside a chart that is called by a text is that of the release, as with Pulumi.
     beside_it = str(beside.get("name") or "") if isinstance(beside.get("chart"), str) else ""
-    release = next(_found(it, "releaseName"), name) or beside_it
+    crossplane = next(_releases_of_crossplane(it), None)
+    release = next(_found(it, "releaseName"), name) or beside_it if crossplane is None else _external(crossplane)
     nearest = (str(beside[key]) for key in _HOMES if isinstance(beside.get(key), str))
     home = next(nearest, "") or next((found for key in _HOMES for found in _found(it, key)), "")
     charts = it.get("helmCharts")
@@ -226,6 +229,25 @@ def _manifest(it: Mapping[str, Any], one_chart: deployed.Deployment, known: Coll
             for one in (charts if isinstance(charts, list) else ())
         ),
     )
+
+
+def _releases_of_crossplane(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The Releases of provider-helm with the operator's chart, by themselves or in a Composition."""
+    if isinstance(value, Mapping):
+        group = str(value.get("apiVersion") or "").partition("/")[0]
+        if value.get("kind") == "Release" and group.endswith(".crossplane.io"):
+            if str(at(value, "spec.forProvider.chart.name") or "") == CHART_NAME:
+                yield value
+            return
+        value = list(value.values())
+    for it in value if isinstance(value, list) else ():
+        yield from _releases_of_crossplane(it)
+
+
+def _external(release: Mapping[str, Any]) -> str:
+    """What Helm calls a Release: as its annotation says, or else like the object (provider-helm, README)."""
+    metadata = mapping(release.get("metadata"))
+    return str(mapping(metadata.get("annotations")).get(_EXTERNAL_NAME) or metadata.get("name") or "")
 
 
 def _destination(destination: Any) -> str:

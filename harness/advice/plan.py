@@ -153,9 +153,10 @@ def dependency(plan: Plan) -> Iterator[Sentence]:
     for *outer, key in (it.split(".") for it in plan.deployment.umbrella):
         folder = "/charts/".join([plan.around, *outer])
         alias = f" (alias {key})" if key != CHART_NAME else ""
+        repository = plan.deployment.repository or plan.target.chart_repository
         yield sentence(
             f"in {folder}/Chart.yaml, dependency {CHART_NAME}{alias}: version: {plan.target.version}, repository: "
-            f"{plan.target.chart_repository}; raise the chart's own version with it",
+            f"{repository}; raise the chart's own version with it",
             plan,
         )
         folders |= dict.fromkeys("/charts/".join([plan.around, *outer[:depth]]) for depth in range(len(outer), -1, -1))

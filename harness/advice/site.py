@@ -188,7 +188,7 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
 def brought_by(made: Deployment, installer: Installer) -> Deployment:
     """The same with what the object of a GitOps tool says."""
     of_flux = installer.tool == "flux" and installer.source.startswith(tuple(FLUX_SOURCES)) and not installer.at
-    of_source = of_flux or installer.kind == "Kustomization" or (installer.tool == "argocd" and _is_in_git(installer))
+    of_source = of_flux or installer.kind == "Kustomization" or (installer.tool == "argocd" and is_in_git(installer))
     # What is filled in elsewhere would be something else in a shell.
     return replace(
         made,
@@ -205,7 +205,7 @@ def brought_by(made: Deployment, installer: Installer) -> Deployment:
     )
 
 
-def _is_in_git(installer: Installer) -> bool:
+def is_in_git(installer: Installer) -> bool:
     """Whether what Argo CD deploys is a folder in Git: by its address, a path, or a revision that is no version."""
     address, _, place = installer.source.partition(" ")
     if _AT_GIT.match(installer.source):

@@ -42,17 +42,24 @@ def judge(
 
 
 def remarks(
-    values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING_KNOWN, homes: Homes | None = None
+    values: Values,
+    origin: End,
+    target: End,
+    upgrades: Upgrades = NOTHING_KNOWN,
+    homes: Homes | None = None,
+    key: str = "",
 ) -> list[Remark]:
-    """The same with what is to be done. Values of an umbrella chart are those below the chart's name or alias.
+    """The same with what is to be done. Values of an umbrella chart are those below the chart's name or alias, or they
+    were taken from below `key`.
 
     `homes` has the names that are upstream's; without it, any is taken for the user's own.
     """
-    if off := _switched_off(values, target):
+    outer = f"{key}." if key else ""
+    if off := _switched_off(values, outer, target):
         return [off]
     # Helm gives what is global to each dependency.
     shared = {"global": values["global"]} if isinstance(values.get("global"), Mapping) else {}
-    every = [(above, merge(shared, own)) for above, own in operators_own(values)]
+    every = [(f"{outer}{above}", merge(shared, own)) for above, own in operators_own(values)]
     return [it for above, own in every for it in _of_one(own, above, origin, target, upgrades, homes)]
 
 
@@ -76,12 +83,13 @@ def _of_one(
     return [*found, *_moved(values, above, origin, target)]
 
 
-def _switched_off(values: Values, target: End) -> Remark | None:
+def _switched_off(values: Values, outer: str, target: End) -> Remark | None:
     """That an umbrella chart leaves the operator out; None where it does not."""
     below = list(chart_image.subcharts(values))
     if not below or any(it.get("enabled") is not False for _, it in below):
         return None
-    text = f"{below[0][0]}enabled is false: where the dependency has that as its condition, nothing of it is deployed"
+    key = f"{outer}{below[0][0]}enabled"
+    text = f"{key} is false: where the dependency has that as its condition, nothing of it is deployed"
     return Remark(sentence=Sentence(text=text, origin="from the chart", where=chart_of(target)))
 
 
@@ -98,7 +106,7 @@ def _noted(values: Values, above: str, origin: End, target: End, notes: Sequence
     for note in notes:
         if note.value and note.holds(at(values, note.value)) and note.about(origin.name, target.name):
             way_out = _below(above, [note.value], note.way_out)
-            text = f"{above}{note.value}: {note.why}. Workaround: {way_out}"
+            text = f"{above}{note.value}: {_below(above, [note.value], note.why)}. Workaround: {way_out}"
             sentence = Sentence(text=text, origin="from the catalogue", where=known_rows.source(note))
             # What to do about an image has its own step, with the user's names in it.
             yield Remark(sentence=sentence, step="" if note.value.startswith("image.") else way_out)
@@ -114,7 +122,8 @@ def _known_to_break(
         if row.when and not row.environments and row.about(move) and conditions.holds(row.when, used):
             often = "" if row.strikes == "always" else "sometimes, "
             way_out = _below(above, row.when, row.way_out)
-            text = f"{' and '.join(f'{above}{key}' for key in row.when)}: {often}{row.why}. Workaround: {way_out}"
+            named, why = " and ".join(f"{above}{key}" for key in row.when), _below(above, row.when, row.why)
+            text = f"{named}: {often}{why}. Workaround: {way_out}"
             sentence = Sentence(text=text, origin="from the catalogue", where=known_rows.source(row))
             yield Remark(sentence=sentence, step=way_out)
 

@@ -103,22 +103,27 @@ class Homes:
         """The newest release that a version of the chart allows, which is the one that Helm takes (Masterminds/semver,
         Checking Version Constraints); a version that is one, and one that no release meets, as they are.
         """
-        return max((self._newest(it.strip()) for it in written.split("||")), key=_numbers)
+        every = (self._allowed(it.strip()) for it in written.split("||"))
+        return max((max(known, key=_numbers, default=least) for known, least in every), key=_numbers)
 
-    def _newest(self, written: str) -> str:
+    def allowed(self, written: str) -> list[str]:
+        """The releases, oldest first, that a range of versions allows; none for a single version, and other words."""
+        found = (known for it in written.split("||") for known in self._allowed(it.strip())[0])
+        return sorted(set(found), key=_numbers)
+
+    def _allowed(self, written: str) -> tuple[list[str], str]:
+        """The releases that a range allows, and the least that it asks for; none for a single version, and itself."""
         known = [it for home in self.all if home.role == "operator" for it in home.versions]
         bounds = _BOUND.findall(_BETWEEN.sub(r">=\1 <=\2", written))
         if bounds:
-            allowed = (it for it in known if all(_meets(it, *bound) for bound in bounds))
-            return max(allowed, key=_numbers, default=_padded(bounds[0][1]))
+            return [it for it in known if all(_meets(it, *bound) for bound in bounds)], _padded(bounds[0][1])
         found = _ALLOWED.fullmatch(written)
         parts = [it for it in found["parts"].split(".") if it.isdigit()] if found else []
         if not found or (len(parts) == 3 and found["mark"] in ("", "=")):
-            return written.lstrip("v~^=")
+            return [], written.lstrip("v~^=")
         fixed = 1 if found["mark"] == "^" else min(len(parts), 2)
         least = _padded(".".join(parts))
-        allowed = (it for it in known if it.split(".")[:fixed] == parts[:fixed] and _meets(it, ">=", least))
-        return max(allowed, key=_numbers, default=least)
+        return [it for it in known if it.split(".")[:fixed] == parts[:fixed] and _meets(it, ">=", least)], least
 
     def may_have_chart(self, address: str) -> bool:
         """Whether upstream's chart may be at an address; an alias of a repository may stand for any."""

@@ -10,13 +10,18 @@ from harness.releases.values import at, mappings
 
 
 def helmfile_releases(it: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The releases of a helmfile over the templates that they inherit, whose lists come before their own."""
+    """The releases of a helmfile over the templates that they inherit, whose lists come before their own.
+
+    Those that are to be `installed: false` are none: helmfile takes them away (helmfile, Configuration).
+    """
     templates = mapping(it.get("templates"))
     for release in mappings(it.get("releases")):
         made: dict[str, Any] = {}
         for name in (one.get("template") for one in mappings(release.get("inherit"))):
             made = _appended(made, mapping(templates.get(str(name))))
-        yield _appended(made, release)
+        whole = _appended(made, release)
+        if whole.get("installed") is not False:
+            yield whole
 
 
 def _appended(below: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -243,6 +243,9 @@ def test_the_defaults_of_the_old_chart_are_no_values_of_a_user(
     ("words", "said"),
     [
         (["--release-name", "My Rel;x"], "give it as `helm list --all-namespaces` shows it"),
+        (["--from", "~2.1.0"], "it allows 2.1.0 and 2.1.1\n  next: give --from 2.1.0 or --from 2.1.1 ("),
+        (["--from", ">=2.1 <2.2"], "it allows 2.1.0 and 2.1.1\n"),
+        (["--from", "^2.0.0"], "it allows 2.0.0 to 2.5.2\n  next: give --from with one release"),
         (["--from", "latest"], "give 2.5.2, the newest that is known here"),
         (["--from", "spark-operator-2.1.1"], "give 2.1.1: the version alone"),
         (["--from", "2.2.1@dockerhub"], "did you mean 2.2.1@docker.io?"),

@@ -45,6 +45,7 @@ data: {values.yaml: "image: {tag: 2.1.1}"}
 """
 HELMFILE = """
 releases:
+- {name: before, namespace: spark, chart: kubeflow/spark-operator, version: 2.0.2, installed: false}
 - name: op
   namespace: spark
   chart: kubeflow/spark-operator
@@ -80,6 +81,32 @@ TASKS = """
     chart_repo_url: https://kubeflow.github.io/spark-operator
     reuse_values: true
     values: {image: {registry: docker.io, tag: 2.1.1}}
+"""
+CROSSPLANE = """
+apiVersion: helm.crossplane.io/v1beta1
+kind: Release
+metadata: {name: op-prod, annotations: {crossplane.io/external-name: op}}
+spec:
+  forProvider:
+    namespace: spark
+    chart: {name: spark-operator, repository: https://kubeflow.github.io/spark-operator, version: 2.1.1}
+    values: {image: {registry: docker.io, tag: 2.1.1}}
+"""
+COMPOSITION = """
+apiVersion: apiextensions.crossplane.io/v1
+kind: Composition
+metadata: {name: platform}
+spec:
+  resources:
+  - name: operator
+    base:
+      apiVersion: helm.crossplane.io/v1beta1
+      kind: Release
+      spec:
+        forProvider:
+          namespace: spark
+          chart: {name: spark-operator, repository: https://kubeflow.github.io/spark-operator, version: 2.1.1}
+          values: {image: {registry: docker.io, tag: 2.1.1}}
 """
 KAPP = """
 apiVersion: kappctrl.k14s.io/v1alpha1
@@ -132,6 +159,8 @@ def advised(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> di
         ),
         (TASKS, ("kubectl --namespace spark rollout", "kubernetes.io/instance=op "), []),
         (KUSTOMIZATION, ("deploy.yaml, version of the chart spark-operator: 2.5.2",), []),
+        (CROSSPLANE, ("kubectl --namespace spark rollout", "app.kubernetes.io/instance=op --timeout"), []),
+        (COMPOSITION, ("kubectl --namespace spark rollout", "app.kubernetes.io/instance=RELEASE --timeout"), []),
         (KAPP, ("deploy.yaml, version of the chart spark-operator: 2.5.2",), ["ConfigMap away"]),
     ],
 )

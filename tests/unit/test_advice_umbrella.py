@@ -126,12 +126,83 @@ def test_an_umbrella_chart_may_be_given_and_its_own_values_count(
     (chart / "values.yaml").write_text(f"{key}: {{image: {{registry: docker.io}}}}\n")
     told = steps(tmp_path, capsys, f"{key}: {{image: {{tag: 2.1.1}}}}\n", "--chart", str(chart))
     named = f" (alias {alias})" if alias else ""
-    assert told[0].startswith("remove image.registry from the values")
-    assert told[1] == "remove image.tag from the values"
+    assert told[0].startswith(f"remove {key}.image.registry from the values")
+    assert told[1] == f"remove {key}.image.tag from the values"
     assert told[2].startswith(f"in {chart}/Chart.yaml, dependency spark-operator{named}: version: 2.5.2")
     assert told[3] == f"helm dependency update {chart}"
     assert told[4].startswith("helm show crds oci://")
     assert told[5].startswith(f"helm upgrade RELEASE {chart} ")
+
+
+def umbrella_chart(folder: Path, version: str, locked: str = "", repository: str = "") -> Path:
+    chart = folder / "platform"
+    chart.mkdir()
+    dependency = {"name": "spark-operator", "alias": "jobs", "version": version, "repository": repository}
+    (chart / "Chart.yaml").write_text(
+        json.dumps({"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [dependency]})
+    )
+    if locked:
+        lock = {"dependencies": [{**dependency, "version": locked}], "digest": "sha256:1"}
+        (chart / "Chart.lock").write_text(json.dumps(lock))
+    return chart
+
+
+@pytest.mark.parametrize(
+    ("asked", "locked", "origin"),
+    [("2.0.2", "", "2.0.2"), ("~2.1.0", "2.1.0", "2.1.0"), ("2.5.2", "2.1.1", "2.1.1"), ("~2.1.1", "", "2.1.1")],
+)
+def test_an_umbrella_chart_says_which_release_is_installed(
+    asked: str, locked: str, origin: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = umbrella_chart(tmp_path, asked, locked)
+    assert cli.main(["advise", "--to", "2.5.2", "--chart", str(chart), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["origin"] == origin
+
+
+@pytest.mark.parametrize(
+    ("asked", "locked", "said"),
+    [
+        (
+            "~2.1.0",
+            "",
+            "Chart.yaml, ~2.1.0, does not say which one: it allows 2.1.0 and 2.1.1\n  next: give --from 2.1.0 or",
+        ),
+        ("2.x", "", "Chart.yaml, 2.x, does not say which one: it allows 2.0.0 to 2.5.2\n  next: give --from with one"),
+        ("~2.5.0", "2.5.2", "Chart.lock deploys 2.5.2 already, which is what --to names"),
+    ],
+)
+def test_a_range_or_the_new_version_says_what_to_give(
+    asked: str, locked: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = umbrella_chart(tmp_path, asked, locked)
+    assert cli.main(["advise", "--to", "2.5.2", "--chart", str(chart)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_lock_of_a_chart_has_no_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chart = umbrella_chart(tmp_path, "~2.1.0", "2.1.1")
+    assert cli.main(["advise", "--to", "2.5.2", "--values", str(chart / "Chart.lock")]) == 2
+    assert f"give its folder as the chart, --chart {chart}" in capsys.readouterr().err
+
+
+def test_a_dependency_stays_in_the_repository_that_it_comes_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = "oci://harbor.corp.example/charts"
+    chart = umbrella_chart(tmp_path, "2.1.1", repository=own)
+    told = steps(tmp_path, capsys, "jobs: {}\n", "--chart", str(chart))
+    assert told[0].startswith(f"see that the chart 2.5.2 is at {own}; upstream has it at oci://ghcr.io/")
+    assert f"dependency spark-operator (alias jobs): version: 2.5.2, repository: {own};" in told[1]
+
+
+def test_every_key_is_told_as_the_umbrella_chart_has_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("jobs: {image: {repository: me/op, tag: 2.1.1}, hook: {upgradeCrd: true}}\n")
+    argv = ["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(file), "--values-key", "jobs", "--json"]
+    cli.main(argv)
+    found = json.loads(capsys.readouterr().out)
+    assert "write jobs.image.registry: docker.io beside jobs.image.repository" in found["steps"][0]["text"]
+    assert any("if jobs.image.tag pins one of these" in it["text"] for it in found["values"])
 
 
 def test_a_profile_is_a_file_that_helm_can_take(capsys: pytest.CaptureFixture[str]) -> None:
