@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from harness.audit.chart_pins import ChartPin
+from harness.audit.chart_pin import ChartPin
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes
 from harness.images.references import DOCKER_HUB, ImageReference

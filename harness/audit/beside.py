@@ -30,6 +30,8 @@ _TOLD_TAG = re.compile(
 )
 """`tag '2.1.1'`, `.tag("2.1.1")`, `{name: tag, value: 2.1.1}`"""
 _TOLD_WITHIN = 3
+_COMMENTED = re.compile(r"\S.*\s(?:#+|//+|--)\s")
+"""What stands before a comment on its line, and its mark."""
 _PAIR = re.compile(r"[({][ \t]*[\"'`]$")
 _IN_ROW = re.compile(r"(?<![\w.:/-])v?(\d{1,4}\.\d{1,4}(?:\.\d{1,4})?)(?![\w-]|\.\d)")
 _HEAD = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
@@ -69,7 +71,8 @@ class Beside:
     def _told_tag(self, it: Reference) -> str:
         """A tag that upstream published and that the same line or the next few have, whatever the language."""
         text, (number, _) = self._lines.text, self._lines.place(it.end)
-        last = min(len(self._lines.all), number + _TOLD_WITHIN)
+        within = 0 if _COMMENTED.search(self._lines.before(it.start)) else _TOLD_WITHIN
+        last = min(len(self._lines.all), number + within)
         found = _TOLD_TAG.search(text, it.end, self._lines.start(last) + len(self._lines.all[last - 1]))
         if not found or "/" in (between := text[it.end : found.start()]) or "\n\n" in between:
             return ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypedDict
 
 from harness.audit.chart_flags import VERSION, charts_given, version_given
+from harness.audit.chart_pin import ChartPin
 from harness.audit.chart_sources import ChartSources
+from harness.audit.chart_tables import in_tables
 from harness.audit.chart_versions import CONSTRAINT, NUMBER
 from harness.audit.commands import COMMANDS, last_line
 from harness.audit.expressions import EXPRESSION, Variables, named_by
@@ -67,6 +69,8 @@ _COMMAND = re.compile(
 )
 # `helm:https://…/spark-operator@2.1.1`, which CDK8s imports
 _IMPORT = re.compile(rf"\bhelm:(?P<where>https?://[^\s\"'@]*)/{_NAME}@(?P<version>{NUMBER})")
+# `tk tool charts add spark/spark-operator@2.1.1`
+_ADDED = re.compile(rf"\btk\s+tool\s+charts\s+add\s[^|;&\n]*?(?P<where>(?:[\w.-]+/+)*){_NAME}@(?P<version>{NUMBER})")
 _VERSION = re.compile(
     rf"{_BEGIN}(?:version|target_?Revision|chart_?version|chart-version){_IS}"
     rf"(?P<version>{CONSTRAINT}|{EXPRESSION}|(?:var|local)\.[\w.]+"
@@ -86,34 +90,6 @@ _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|local
 _VARIABLES = re.compile(r"variable\b")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChartPin:
-    """A place where the chart is named. Its values are between `start` and `end`, which are offsets.
-
-    `version` is empty where none is known; it is written from `begin` to `finish`. `address` is that of the chart, if
-    it is given. `variable` is the name of what fills the version in, where that is not known.
-    """
-
-    at: int
-    start: int
-    end: int
-    version: str = ""
-    begin: int = 0
-    finish: int = 0
-    address: str = ""
-    variable: str = ""
-
-    @classmethod
-    def alone(cls, match: re.Match[str], group: str = "version", **more: str) -> ChartPin:
-        """A version that is all there is of a chart, where the group of a match has it."""
-        begin, finish = match.span(group)
-        return cls(at=begin, start=begin, end=finish, version=match[group], begin=begin, finish=finish, **more)
-
-    def holds(self, offset: int) -> bool:
-        """Whether a place is in the chart's region."""
-        return self.start <= offset < self.end
-
-
 def pins(lines: Lines, variables: Variables, homes: Homes) -> list[ChartPin]:
     """Every place where the chart is named, in commands, manifests and modules, and the keys of umbrella charts."""
     sources = ChartSources(lines.text)
@@ -122,7 +98,8 @@ def pins(lines: Lines, variables: Variables, homes: Homes) -> list[ChartPin]:
         *_in_keys(lines, variables, homes, sources),
         *_in_items(lines, variables, sources),
     ]
-    found += _downloads(lines, found)
+    found += _downloads(lines, found, sources)
+    found += in_tables(lines, found)
     covered = {it.at for it in found}
     found += [it for it in _umbrellas(lines) if not any(it.holds(at) for at in covered)]
     return sorted(found, key=lambda it: it.at)
@@ -216,14 +193,18 @@ def _in_items(lines: Lines, variables: Variables, sources: ChartSources) -> Iter
             )
 
 
-def _downloads(lines: Lines, found: Sequence[ChartPin]) -> Iterator[ChartPin]:
-    """Archives of upstream's chart by their addresses, where no chart is found otherwise, and what CDK8s imports."""
+def _downloads(lines: Lines, found: Sequence[ChartPin], sources: ChartSources) -> Iterator[ChartPin]:
+    """Archives of upstream's chart by their addresses, where no chart is found otherwise, and what CDK8s and Tanka
+    import.
+    """
     for match in _DOWNLOAD.finditer(lines.text) if ".tgz" in lines.text else ():
         begin = match.start("archived")
         if match["archived"] and _REPOSITORY.search(match["where"]) and not any(it.begin == begin for it in found):
             yield ChartPin.alone(match, "archived")
     for match in _IMPORT.finditer(lines.text) if "helm:http" in lines.text else ():
         yield ChartPin.alone(match, address=match["where"])
+    for match in _ADDED.finditer(lines.text) if "tool charts add" in lines.text else ():
+        yield ChartPin.alone(match, address=_address(match["where"], None, sources))
 
 
 def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSources) -> Iterator[ChartPin]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which address a text gives to the name of a repository of charts: `helm repo add`, helmfile, Flux."""
+"""Which address a text gives to the name of a repository of charts: `helm repo add`, helmfile, Flux, Tanka."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _URL = rf"{_Q}url{_Q}[ \t]*[:=][ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|(?:[\w-]+\
 _NAME = rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<name>[\w.-]+){_Q}"
 _PATTERNS = (
     re.compile(
-        r"\bhelm3?\s+repo\s+add\s+(?:--?\S+\s+)*(?P<name>[\w.-]+)\s+[\"']?(?P<url>(?:https?|oci)://[^\s\"'\\,]+)"
+        r"\b(?:helm3?\s+repo\s+add|tk\s+tool\s+charts\s+add-repo)\s+(?:--?\S+\s+)*(?P<name>[\w.-]+)\s+[\"']?(?P<url>(?:https?|oci)://[^\s\"'\\,]+)"
     ),
     re.compile(rf"{_NAME}[\s,]+{_URL}"),
     re.compile(rf"(?<![\w.-]){_URL}[\s,]+{_NAME}"),

@@ -23,6 +23,7 @@ from harness.audit.beside import Beside
 from harness.audit.expressions import Variables, literal_in, named_by
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes
+from harness.audit.owned import Owned
 from harness.audit.owners import Lines
 from harness.audit.past import Past
 from harness.audit.placed import Placed
@@ -135,6 +136,7 @@ class Scanner:
         self._homes = homes
         self._references = References(homes)
         self._addresses = Addresses(homes)
+        self._owned = Owned(homes)
         self._registries = {*homes.registries, *HUB_CACHES, *(it.registry for it in homes.history.homes)}
         names = {CHART_NAME, *homes.repositories, *(it.repository for it in homes.history.homes)}
         names |= {it.address.rpartition("/")[2] for it in homes.history.helm}
@@ -144,7 +146,7 @@ class Scanner:
         # line where its key says so: `to: NEW`, `NEW_IMAGE=NEW`.
         current = "|".join(re.escape(self._homes.current(role).name) for role in ("operator", "hook"))
         self._moves = re.compile(
-            rf"{_MARKS}(?:[ \t]*(?::|=>?|->|→|\||\b(?:to|becomes|is now)\b|{_ARROW})|{_NEXT})"
+            rf"{_MARKS}\]?(?:[ \t]*(?::|=>?|->|→|\||\b(?:to|becomes|is now)\b|{_ARROW})|{_NEXT})"
             rf"[ \t]*{_MARKS}(?:{current})"
         )
         plain = [shared] if len(shared) >= _TELLING else sorted(shortest)
@@ -195,6 +197,7 @@ class Scanner:
         found += assembled.found(self._may_be_stale, splits.has_taken)
         replications = Replications(self._homes, lines, file)
         found += replications.found()
+        found += self._owned.found(lines, variables, placed.uses, file)
         unknown += assembled.unknown + replications.unknown
         builds = Builds(text)
         for reference in self._references.among(text, variables):

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
-from harness.audit.chart_pins import END, ChartPin, is_upstream
+from harness.audit.chart_pin import ChartPin
+from harness.audit.chart_pins import END, is_upstream
 from harness.audit.chart_versions import NUMBER
+from harness.audit.expressions import named_by
 from harness.audit.findings import Finding
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
 from harness.audit.placed import Placed
+from harness.audit.rules_about import is_absent
 from harness.audit.stale import Stale, stale_at
 from harness.releases.charts import CHART_NAME
 
@@ -30,6 +34,7 @@ _DECLARED = re.compile(
 _OPERATOR = CHART_NAME.replace("-", "")
 _OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
 _OF_CHART = re.compile(r"chart|helm")
+_LAST_NAME = re.compile(r"\w*$")
 _TELLING = re.compile(r"[.xX*^~<>]")
 """What a chart's version has, and the number of a format's version has not."""
 
@@ -53,14 +58,28 @@ class OldCharts:
             yield from self._old(pin)
 
     def taken(self) -> Iterator[Stale]:
-        """Every old version where the text takes the chart."""
+        """Every old version where the text takes the chart, or where it is written for it."""
         for pin in self._placed.pins:
-            yield from self._old(pin)
+            yield from self._old(self._as_written(pin))
+
+    def _as_written(self, pin: ChartPin) -> ChartPin:
+        """A version that a variable of the same text has, where it is written, if that is one place."""
+        text = self._lines.text
+        written = text[pin.begin : pin.finish]
+        if not pin.finish or pin.version in written:
+            return pin
+        name = named_by(written) or _LAST_NAME.search(written)[0]
+        known = (*_values_of({name}, self._lines), *(it for it in _DECLARED.finditer(text) if it["key"] == name))
+        places = {it.span("version") for it in known if it["version"] == pin.version}
+        if len(places) != 1:
+            return pin
+        begin, finish = places.pop()
+        return replace(pin, begin=begin, finish=finish)
 
     def _old(self, pin: ChartPin) -> Iterator[Stale]:
         """A chart whose image is in a former registry, unless its values name another one."""
         home = self._former_home(pin.version)
-        if not home or not pin.finish or not is_upstream(pin, self._homes):
+        if not home or not pin.finish or not is_upstream(pin, self._homes) or is_absent(self._lines, pin.at):
             return
         held = self._placed.between(pin.start, pin.end)
         owned = (it for it in held if it.word == "registry" and self._placed.is_of_image(it))
@@ -113,4 +132,6 @@ def _values_of(variables: Collection[str], lines: Lines) -> Iterator[re.Match[st
     if not variables:
         return iter(())
     keys = "|".join(map(re.escape, variables))
-    return re.finditer(rf"(?<![\w.-])(?P<key>{keys}){_Q}[ \t]*[:=][ \t]*{_Q}(?P<version>{NUMBER}){_Q}{END}", lines.text)
+    return re.finditer(
+        rf"(?<![\w.-])(?P<key>{keys}){_Q}[ \t]*(?:[?:]?=|:)[ \t]*{_Q}(?P<version>{NUMBER}){_Q}{END}", lines.text
+    )

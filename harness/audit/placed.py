@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from harness.audit import chart_pins, parts
-from harness.audit.chart_pins import ChartPin
+from harness.audit.chart_pin import ChartPin
 from harness.audit.expressions import EXPRESSION, Variables, named_by
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines, indent

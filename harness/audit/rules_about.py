@@ -81,8 +81,11 @@ _OF_BUILDS = re.compile(
     r"(?:\[|\|[-+]?[ \t]*\n[ \t]*)?(?P<names>[^\]\n]{0,500}/[^\]\n]{0,500})"
 )
 """`tags` of Bake and of actions that build."""
-_ABSENT = re.compile(r"(?:^|[\s,{])[\"']?(?:state[\"']?[ \t]*[:=]|ensure[ \t]*=>)[ \t]*[\"']?(?:absent|deleted)\b")
-"""What Ansible and Puppet take away; in Salt, the state is called so."""
+_ABSENT = re.compile(
+    r"(?:^|[\s,{])[\"']?(?:(?:(?:release_)?state[\"']?[ \t]*[:=]|ensure[ \t]*=>)[ \t]*[\"']?(?:absent|deleted)\b"
+    r"|installed[\"']?[ \t]*:[ \t]*false\b)"
+)
+"""What Ansible, Puppet and helmfile take away; in Salt, the state is called so."""
 _WORD = re.compile(r"[^\s\"',]+")
 _VARIABLE = re.compile(r"\$[({]?(\w+)[)}]?")
 _IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")
@@ -103,7 +106,8 @@ _ARGUMENT = re.compile(r"\w\([ \t]*[\"'`]$")
 _PYGREP = re.compile(r"^\s*(?:-\s+)?language\s*:\s*[\"']?pygrep\b", re.M)
 _ALERT = re.compile(r"\s*(?:-\s+)?alert:\s")
 _IF = re.compile(r"\b(?:if|when|unless|in case|should)\b", re.I)
-_FILES = (".rego",)
+_FILES = re.compile(r"\.rego$|(?:^|/)\.(?:trivyignore|grype|snyk)[\w.]*$|vex(?:\.[\w-]+)*\.json$", re.I)
+"""Policies, and what scanners leave out of what they have found."""
 _CONTINUES = ("\\", " `")
 """How a line ends that goes on in the next one: of shells, and of PowerShell."""
 _MOST_LINES = 20
@@ -137,7 +141,7 @@ def is_key_of_rules(key: str) -> bool:
 def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     """Whether the name between two offsets is what a rule speaks of."""
     text = lines.text
-    if file.endswith(_FILES) or text[max(0, start - 1) : start] in ("!", "^") or text[end : end + 1] in ("*", "?"):
+    if _FILES.search(file) or text[max(0, start - 1) : start] in ("!", "^") or text[end : end + 1] in ("*", "?"):
         return True
     if (
         (_FAILED.match(text, end) and not _IF.search(lines.before(start)))
@@ -159,7 +163,7 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     if is_tags or ("annotations" in owners[:3] and _is_alert(lines, number)):
         # What a build names its image, as Bake and actions take it; and what an alert says.
         return True
-    if any(_KEYS.fullmatch(it) or it.endswith(".absent") for it in owners[:4]) or _is_absent(lines, number):
+    if any(_KEYS.fullmatch(it) or it.endswith(".absent") for it in owners[:4]) or is_absent(lines, start):
         return True
     if owners[:1] == ["source"] and _SOURCE.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
         return True
@@ -194,8 +198,9 @@ def _is_alert(lines: Lines, number: int) -> bool:
     return any(_ALERT.match(line) for line in lines.all[max(0, number - _MOST_LINES) : number + _MOST_LINES])
 
 
-def _is_absent(lines: Lines, number: int) -> bool:
-    """Whether the mapping that a line is in says that it is to be taken away."""
+def is_absent(lines: Lines, offset: int) -> bool:
+    """Whether the mapping that a place is in says that it is to be taken away."""
+    number, _ = lines.place(offset)
     first = last = number
     line = lines.all[number - 1]
     if line.count("{") > line.count("}") and number < len(lines.all):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.audit import chart_pins
-from harness.audit.chart_pins import ChartPin
+from harness.audit.chart_pin import ChartPin
 from harness.audit.chart_versions import is_before_2
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes, Role

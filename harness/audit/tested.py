@@ -8,7 +8,9 @@ import re
 from harness.audit.owners import Lines
 from harness.releases.charts import CHART_NAME
 
-_OF_TESTS = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*(?:[._-](?:test|spec)|(?<=[a-z])(?:Tests?|Spec|IT))\.\w+)$")
+_OF_TESTS = re.compile(
+    r"(?:^|/)(?:test_[^/]*|[^/]*(?:[._-](?:test|spec)|(?<=[a-z])(?:Tests?|Spec|IT))\.\w+|[^/]*\.bats)$"
+)
 _OPENS = re.compile(r"[(\[{][ \t]*(?:\w+[ \t]*[:=][ \t]*)?[\"'`]$")
 _NEW = rf"(?:\w+[ \t]*[:=][ \t]*)?[\"'`]?[\w./:-]*{CHART_NAME}/\w"
 _PAIR, _COLUMNS = re.compile(rf"[\"'`],\s*{_NEW}"), re.compile(rf"[\"'`]?[ \t]*[,;|][ \t]*{_NEW}")
@@ -21,6 +23,13 @@ _NAMES = re.compile(r"\w+")
 _ASKS = re.compile(
     r"\b(?:assert\w*|expect\w*|raises|if)\b[^\n]*?(?P<function>\w+)\(\s*(?:\w+\.)?(?P<name>[A-Za-z_]\w*)[ \t]*[,)]"
 )
+_OF_SHELLS = re.compile(r"\.(?:bats|sh|bash|ksh|zsh)$")
+_ASKED = re.compile(r"\s*(?:!\s+)?(?P<by>run(?:\s+-\S+)*|(?:assert|refute|fail)\w*|\[\[?|test)\s+(?P<rest>.*)$")
+_CALLED = re.compile(r"(?:\$\(|^)[\s\"']*(?P<function>[\w./-]+)[ \t](?![^()]*\))")
+_PROGRAMS = re.compile(
+    r"(?:docker|podman|nerdctl|buildah|crane|skopeo|crictl|ctr|regctl|oras|cosign|trivy|kind|k3d|minikube|kubectl|helm\w*)$"
+)
+"""What takes a name to do something with the image."""
 _TAKES = re.compile(r"pull|run|start|deploy|install|create|apply|load|container|submit|exists", re.I)
 _FARTHEST = 3000
 
@@ -36,6 +45,8 @@ def is_case(lines: Lines, file: str, start: int, end: int) -> bool:
         return True
     if not before.strip(" \t\"'`") and _COLUMNS.match(lines.text, end):
         return True
+    if _OF_SHELLS.search(file):
+        return _is_asked(before)
     nearby = lines.text[max(0, start - _FARTHEST) : start]
     cases = next((it for it in reversed([*_CASES.finditer(nearby)]) if _is_open(nearby[it.start() :])), None)
     loop = next((it for it in reversed([*_LOOP.finditer(nearby)]) if _is_open(nearby[it.start() :])), None)
@@ -44,6 +55,18 @@ def is_case(lines: Lines, file: str, start: int, end: int) -> bool:
     names = {*_NAMES.findall(cases["names"] or "")} if cases else {loop["name"]} if loop else set()
     asked = (it for it in _ASKS.finditer(lines.text) if not _TAKES.search(it["function"]))
     return any(not names or it["name"] in names for it in asked)
+
+
+def _is_asked(before: str) -> bool:
+    """Whether a test of a shell gives a name to a function whose answer it looks at, or compares it with one."""
+    asked = _ASKED.match(before)
+    if asked is None:
+        return False
+    called = next(reversed([*_CALLED.finditer(asked["rest"])]), None)
+    if called is None:
+        return asked["by"] != "run"
+    name = called["function"].rpartition("/")[2]
+    return not _PROGRAMS.match(name) and not _TAKES.search(name)
 
 
 def _is_open(text: str) -> bool:

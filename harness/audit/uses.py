@@ -59,6 +59,17 @@ class Uses:
         piped = next((host for first, last, host in self._piped if first <= offset < last), None)
         if piped:
             return piped
+        names = self.names(offset, owners)
+        hosts = [self._variables.filled(host) for host, name in self._joined if name in names]
+        upstream = next((it for it in hosts if it in self._upstream), "")
+        if upstream or not hosts:
+            return upstream or None
+        if any(self._is_used_alone(it) for it in names):
+            return None
+        return next((it for it in hosts if is_known(it)), "")
+
+    def names(self, offset: int, owners: Sequence[str]) -> set[str]:
+        """What a text calls the value at an offset, whose keys are given: as a variable, in a loop, or of a line."""
         names = {*owners[:1]}
         for loop in self._loops:
             if loop.start("over") <= offset < loop.end("over") or any(_has_word(loop["over"], it) for it in names):
@@ -70,13 +81,7 @@ class Uses:
             if read.start("over") <= offset < read.end("over"):
                 before = self._lines.before(offset).split()
                 names.update(read["names"].split()[len(before) :][:1])
-        hosts = [self._variables.filled(host) for host, name in self._joined if name in names]
-        upstream = next((it for it in hosts if it in self._upstream), "")
-        if upstream or not hosts:
-            return upstream or None
-        if any(self._is_used_alone(it) for it in names):
-            return None
-        return next((it for it in hosts if is_known(it)), "")
+        return names
 
     @cached_property
     def _joined(self) -> list[tuple[str, str]]:

@@ -19,6 +19,13 @@ from harness import process
 _SKIPPED_FOLDERS = frozenset({".git", "node_modules", "vendor", "__pycache__", ".venv", ".nox", ".tox"})
 _HISTORY = re.compile(r"(?:CHANGELOG|[Cc]hangelog|CHANGES|HISTORY|RELEASE[-_]?NOTES)[\w.-]*\.(?:md|rst|adoc|txt)")
 _FIRST_OF_HISTORY = "CcHR"
+_NOTES = re.compile(
+    r"(?:^|/)(?:(?:release[-_]?notes?|change[-_]?logs?(?:\.d)?|newsfragments)/.*|releases?/(?:.*/)?v?\d+(?:\.\d+)+[\w.-]*"
+    r"|(?:release[-_]?notes?|whats?[-_]?new|changelog)[\w.-]*)\.(?:md|mdx|rst|adoc|txt|html)$"
+    r"|(?:^|.*/)releasenotes/notes/.*\.ya?ml$",
+    re.I,
+)
+"""Notes of releases: by their folders, in which each has a file, or by their own names; those of reno are YAML."""
 _GIT_SECONDS = 60.0
 _LARGEST = 4_000_000
 _BINARY_IN = 8000
@@ -54,7 +61,8 @@ class Walked:
 def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: bool) -> Iterator[tuple[str, str]]:
     """Each text with one of the needles in it, with its name below the folder; `walked` is told of all the others.
 
-    Files that Git ignores, and folders of dependencies, are not walked through.
+    Files that Git ignores, and folders of dependencies, are not walked through. Changelogs are left out, and notes of
+    releases that have a needle in them.
     """
     is_folder = folder.is_dir()
     base = os.fspath(folder)
@@ -76,7 +84,11 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
         walked.files += 1
         for one in rare:
             if one in content:
-                if any(needle in content for needle in needles):
+                if not any(needle in content for needle in needles):
+                    pass
+                elif left_out and _NOTES.search(name):
+                    walked.left_out.append(name)
+                else:
                     yield name, decoded(content)[0]
                 break
 
