@@ -169,8 +169,8 @@ def _allows(several: Sequence[str]) -> str:
 
 def _give(several: Sequence[str]) -> str:
     """How to say which of several releases is installed; of many none is named."""
-    few = " or ".join(f"--from {it}" for it in several) if len(several) <= _FEW else ""
-    return f"give {few or '--from with one release'} (`helm list --all-namespaces` shows the version)"
+    few = " or ".join(f"--from {it}" for it in several) if len(several) <= _FEW else "--from with one release"
+    return f"give {few or '--from'} (`helm list --all-namespaces` shows the version)"
 
 
 def _of_tool(

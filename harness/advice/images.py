@@ -384,7 +384,8 @@ def _tag(
         return to_do(f"{key}: {found.message}", target, remove, stops=True)
     if _WITH_V.fullmatch(tag) and (asked.registry, asked.repository) == wanted:
         text = f"{key}: there is no image with the tag {tag}: tags are versions without v"
-        return to_do(text, target, f"{remove}, or write {tag[1:]}", stops=True)
+        or_write = f", or write {tag[1:]}" if tag[1:] == target.name else ""
+        return to_do(text, target, f"{remove}{or_write}", stops=True)
     text = f"{key} keeps the image at {tag} with the chart of {target.name}"
     return to_do(f"{text}: remove it, the chart's own version is the default", target, remove)
 

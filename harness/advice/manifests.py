@@ -43,7 +43,13 @@ _CHANGES = (
     *("jsonPatches", "strategicMergePatches"),
 )
 """Fields by which Flux, Kustomize and helmfile change what a chart has rendered."""
-_EXTERNAL_NAME = "crossplane.io/external-name"
+_RELEASES = ("HelmChart", "HelmChartConfig", "App", "Application")
+"""Kinds of k3s, kapp-controller and KubeVela whose objects are called like their releases."""
+_ZARF = "ZarfPackageConfig"
+"""It calls a release like its chart unless told otherwise (docs.zarf.dev, Components)."""
+_CHARTS = ("chart", "chartname", "chartName", "remoteChart")
+_CROSSPLANE = "crossplane.io"
+_EXTERNAL_NAME = f"{_CROSSPLANE}/external-name"
 _TEXTS = ("values", "valuesContent", "valuesTemplate")
 """Fields that have values as a text."""
 _OWN_FIELDS = (
@@ -210,10 +216,7 @@ def _manifest(it: Mapping[str, Any], one_chart: deployed.Deployment, known: Coll
             keeps="reuse_values" if task["keeps"] else "",
             context=str(task["kubeContext"] or ""),
         )
-    # A name beside a chart that is called by a text is that of the release, as with Pulumi.
-    beside_it = str(beside.get("name") or "") if isinstance(beside.get("chart"), str) else ""
-    crossplane = next(_releases_of_crossplane(it), None)
-    release = next(_found(it, "releaseName"), name) or beside_it if crossplane is None else _external(crossplane)
+    release = _release(it, beside)
     nearest = (str(beside[key]) for key in _HOMES if isinstance(beside.get(key), str))
     home = next(nearest, "") or next((found for key in _HOMES for found in _found(it, key)), "")
     charts = it.get("helmCharts")
@@ -231,11 +234,23 @@ def _manifest(it: Mapping[str, Any], one_chart: deployed.Deployment, known: Coll
     )
 
 
+def _release(it: Mapping[str, Any], beside: Mapping[str, Any]) -> str:
+    """The name of the release, where it is said: beside the chart, or by the object that stands for it."""
+    crossplane = next(_releases_of_crossplane(it), None)
+    if crossplane is not None:
+        return _external(crossplane)
+    kind = str(it.get("kind") or "")
+    named = str(at(it, "metadata.name") or "") if kind in _RELEASES else ""
+    # A name beside a chart that is called by another key is that of the release, as with Pulumi and Skaffold.
+    own = str(beside.get("name") or "") if any(isinstance(beside.get(key), str) for key in _CHARTS) else ""
+    return next(_found(it, "releaseName"), "") or named or own or (CHART_NAME if kind == _ZARF else "")
+
+
 def _releases_of_crossplane(value: Any) -> Iterator[Mapping[str, Any]]:
     """The Releases of provider-helm with the operator's chart, by themselves or in a Composition."""
     if isinstance(value, Mapping):
-        group = str(value.get("apiVersion") or "").partition("/")[0]
-        if value.get("kind") == "Release" and group.endswith(".crossplane.io"):
+        group = str(value.get("apiVersion") or _CROSSPLANE).partition("/")[0]
+        if value.get("kind") == "Release" and group.endswith(_CROSSPLANE):
             if str(at(value, "spec.forProvider.chart.name") or "") == CHART_NAME:
                 yield value
             return

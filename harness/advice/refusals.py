@@ -24,7 +24,8 @@ def remarks(values: Values, above: str, target: End) -> Iterator[Remark]:
     if target.defaults is None:
         return
     for it in refused_values.found(values, target.defaults, target.name):
-        if is_known(str(it.value)):
+        # What an image is called is judged as a whole, in `harness/advice/images.py`.
+        if is_known(str(it.value)) and not it.key.endswith("image.repository"):
             text, (do, what) = f"{above}{it.key} {it.why}", it.step
             yield Remark(sentence=read(text, target), step=f"{do}{above}{what}", stops=True)
     used = merge(target.defaults, values)

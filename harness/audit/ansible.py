@@ -15,7 +15,8 @@ TASKS = "tasks"
 def releases(it: object) -> Iterator[Mapping[str, Any]]:
     """The arguments of each task that has a release, under one name each; tasks may be in plays and blocks.
 
-    `name`, `namespace`, `values` and `chart` are aliases of the module, or other names for its arguments.
+    `name`, `namespace`, `values` and `chart` are aliases of the module, or other names for its arguments. What is to be
+    absent is no release.
     """
     if isinstance(it, list):
         for below in it:
@@ -26,7 +27,7 @@ def releases(it: object) -> Iterator[Mapping[str, Any]]:
         yield from releases(it.get(key))
     for key in _MODULES:
         given = it.get(key)
-        if isinstance(given, Mapping) and given.get("chart_ref"):
+        if isinstance(given, Mapping) and given.get("chart_ref") and not _is_absent(given):
             yield {
                 "chart": given["chart_ref"],
                 "version": given.get("chart_version"),
@@ -40,6 +41,10 @@ def releases(it: object) -> Iterator[Mapping[str, Any]]:
                 "keeps": given.get("reuse_values") is True,
                 "kubeContext": given.get("context") or given.get("kube_context"),
             }
+
+
+def _is_absent(given: Mapping[str, Any]) -> bool:
+    return (given.get("release_state") or given.get("state")) == "absent"
 
 
 def _set(each: Any) -> list[Mapping[str, Any]]:

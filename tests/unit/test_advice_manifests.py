@@ -378,6 +378,22 @@ def test_crds_that_flux_replaces_already_need_no_step(tmp_path: Path, capsys: py
             "op",
             "spark",
         ),
+        (
+            (
+                "apiVersion: skaffold/v4beta11\nkind: Config\nmetadata: {name: jobs}\ndeploy: {helm: {releases: "
+                "[{name: op, namespace: spark, remoteChart: k/spark-operator, version: 2.1.1}]}}"
+            ),
+            "op",
+            "spark",
+        ),
+        (
+            (
+                "kind: ZarfPackageConfig\nmetadata: {name: jobs}\ncomponents: [{charts: [{name: spark-operator, "
+                "version: 2.1.1, namespace: spark, url: https://kubeflow.github.io/spark-operator}]}]"
+            ),
+            "spark-operator",
+            "spark",
+        ),
     ],
 )
 def test_what_a_tool_reads_in_a_file_is_changed_there_and_not_with_helm(
@@ -403,3 +419,9 @@ def test_what_changes_the_rendered_objects_is_said(
 ) -> None:
     unknown = advised(tmp_path, capsys, text)["unknown"]
     assert f"{field}: it changes what the chart renders, and was not looked at" in unknown
+
+
+def test_what_is_to_be_absent_is_no_operator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = TASKS.replace("name: op\n", "name: before\n    release_state: absent\n")
+    found = advised(tmp_path, capsys, gone + TASKS)
+    assert any("kubernetes.io/instance=op " in it["text"] for it in found["steps"])

@@ -62,7 +62,13 @@ def test_what_makes_no_name_is_no_copy_to_make(text: str) -> None:
 def test_upstreams_host_in_the_repository_is_no_registry_to_move_to() -> None:
     found = said("image: {repository: docker.io/kubeflow/spark-operator}")
     assert "-> remove image.repository from the values" in found
+    assert "image.registry to docker.io" not in found
     assert "-> write registry: acme.io" in said("image: {repository: acme.io/spark}")
+
+
+@pytest.mark.parametrize(("tag", "step"), [("v2.5.2", ", or write 2.5.2"), ("v2.1.1", ""), ("v2.4.0", "")])
+def test_a_tag_with_v_becomes_no_older_release(tag: str, step: str) -> None:
+    assert f"-> remove image.tag from the values{step}\n" in f"{said(f'image: {{tag: {tag}}}')}\n"
 
 
 def test_a_name_that_is_filled_in_elsewhere_is_not_judged() -> None:
