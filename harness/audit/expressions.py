@@ -31,7 +31,8 @@ _DEFAULTS = (
 )
 _HUB_PROXY = re.compile(r"\$\{?CI_DEPENDENCY_PROXY_(?:DIRECT_)?GROUP_IMAGE_PREFIX\}?")
 """What GitLab has before images of Docker Hub, and of no other registry (docs.gitlab.com, Dependency proxy)."""
-_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:(?<=[a-z])\.[A-Za-z_]\w*(?:-\w+)+)?")
+"""Only parameters and inputs have hyphens: `params.chart-version`."""
 _ASSIGNED = re.compile(
     r"(?:^|[\s;{(,])[\"'$]?(?P<name>[A-Za-z_]\w*)[\"']?[ \t]*"
     r"(?::[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.]*[ \t]+=(?=[ \t]*[\"'])|\?=|::?=|=|:|string[ \t]+=(?=[ \t]*[\"']))"
@@ -53,7 +54,7 @@ _TERRAFORM = re.compile(r"variable\s+\"(?P<name>\w+)\"\s*\{[^{}]*?\bdefault\s*=\
 _ATTRIBUTE = re.compile(r"^:(?P<name>[A-Za-z_][\w-]*):[ \t]+(?P<value>[\w./:@-]+)[ \t]*$", re.M)
 # `Registry: {Type: String, Default: docker.io}` of parameters and inputs, in one line or several
 _PARAMETER = re.compile(
-    r"^(?P<indent>[ \t]*)(?P<name>[A-Za-z_]\w*):[ \t]*\n(?P<inner>(?P=indent)[ \t]+)(?=\S)"
+    r"^(?P<indent>[ \t]*)(?P<name>[A-Za-z_][\w-]*):[ \t]*\n(?P<inner>(?P=indent)[ \t]+)(?=\S)"
     r"(?:(?![Dd]efault\b)[^\n]*\n(?P=inner)(?=\S)){0,8}[Dd]efault:[ \t]*[\"']?"
     r"(?P<value>[A-Za-z0-9][\w./:@-]*)[\"']?[ \t]*$",
     re.M,
@@ -64,7 +65,7 @@ _PARAMETER_INLINE = re.compile(
 )
 # `- name: version` with `default: 2.1.1` or `value: 2.1.1`: Tekton, Argo Workflows, OpenShift, Azure, containers
 _LISTED = re.compile(
-    r"^(?P<indent>[ \t]*)-[ \t]+name:[ \t]*(?P<name>[A-Za-z_]\w*)[ \t]*\n"
+    r"^(?P<indent>[ \t]*)-[ \t]+name:[ \t]*(?P<name>[A-Za-z_][\w-]*)[ \t]*\n"
     r"(?:(?P=indent)[ \t]+(?!default:|value:)[\w-]+:[^\n]*\n){0,6}"
     r"(?P=indent)[ \t]+(?:default|value):[ \t]*[\"']?(?P<value>[A-Za-z0-9][\w./:@-]*)[\"']?[ \t]*$",
     re.M,

@@ -34,7 +34,6 @@ _DECLARED = re.compile(
 _OPERATOR = CHART_NAME.replace("-", "")
 _OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
 _OF_CHART = re.compile(r"chart|helm")
-_LAST_NAME = re.compile(r"\w*$")
 _TELLING = re.compile(r"[.xX*^~<>]")
 """What a chart's version has, and the number of a format's version has not."""
 
@@ -68,9 +67,11 @@ class OldCharts:
         written = text[pin.begin : pin.finish]
         if not pin.finish or pin.version in written:
             return pin
-        name = named_by(written) or _LAST_NAME.search(written)[0]
-        known = (*_values_of({name}, self._lines), *(it for it in _DECLARED.finditer(text) if it["key"] == name))
-        places = {it.span("version") for it in known if it["version"] == pin.version}
+        name = named_by(written) or written.rpartition(".")[2]
+        places = {it.span() for it in re.finditer(rf"(?<![\w.-]){re.escape(pin.version)}(?![\w.-])", text)}
+        if len(places) != 1:
+            known = (*_values_of({name}, self._lines), *(it for it in _DECLARED.finditer(text) if it["key"] == name))
+            places = {it.span("version") for it in known if it["version"] == pin.version}
         if len(places) != 1:
             return pin
         begin, finish = places.pop()

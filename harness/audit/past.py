@@ -22,6 +22,7 @@ _VERSION = r"(?:and including )?(?:the )?(?:(?:v|version|release|chart|spark ope
 _SOMEWHERE = re.compile(
     r"\b(?:was|were|had been)\s+(?:\w+\s+){0,2}?(?:pulled|published|hosted|pushed|released|available|served|shipped"
     r"|stored|distributed|called|named|kept|at|on|in|from)\b"
+    r"|\b(?:was|were) the (?:last|final|latest|newest)\b"
     r"|\b(?:ha(?:s|ve) been|was|were|is|are)\s+(?:moved|renamed|replaced|retired|removed"
     r"|rejected|abandoned|dropped|deprecated|obsolete|frozen)\b"
     r"|\b(?:will not be|won't be|is not|are not)\s+(?:updated|maintained)\b"

@@ -24,7 +24,9 @@ _ASKS = re.compile(
     r"\b(?:assert\w*|expect\w*|raises|if)\b[^\n]*?(?P<function>\w+)\(\s*(?:\w+\.)?(?P<name>[A-Za-z_]\w*)[ \t]*[,)]"
 )
 _OF_SHELLS = re.compile(r"\.(?:bats|sh|bash|ksh|zsh)$")
-_ASKED = re.compile(r"\s*(?:!\s+)?(?P<by>run(?:\s+-\S+)*|(?:assert|refute|fail)\w*|\[\[?|test)\s+(?P<rest>.*)$")
+_ASKED = re.compile(
+    r"\s*(?:!\s+)?(?P<by>run(?:\s+-\S+)*|(?:assert|refute|fail)\w*|\[\[?|test|(?:el)?if(?:\s+!)?)\s+(?P<rest>.*)$"
+)
 _CALLED = re.compile(r"(?:\$\(|^)[\s\"']*(?P<function>[\w./-]+)[ \t](?![^()]*\))")
 _PROGRAMS = re.compile(
     r"(?:docker|podman|nerdctl|buildah|crane|skopeo|crictl|ctr|regctl|oras|cosign|trivy|kind|k3d|minikube|kubectl|helm\w*)$"
