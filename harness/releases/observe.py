@@ -21,7 +21,7 @@ from harness.matrix.facts import Rule
 from harness.matrix.release import Release
 from harness.providers import runtime
 from harness.providers.base import Provider
-from harness.releases import admission_samples, crds, footing, metrics, rendered, webhook
+from harness.releases import admission_samples, crds, footing, lease_times, metrics, rendered, webhook
 from harness.releases import soak as soaks
 from harness.releases.metrics import Metrics, MetricsPage, NobodyLeads
 from harness.releases.namespaces import CHECK_NAMESPACE
@@ -42,10 +42,6 @@ _METRICS_SECONDS = 10.0
 _OUTAGE_SECONDS = 5.0
 # From the lease to the first look at every object.
 _TAKE_OVER_SECONDS = 5.0
-# A candidate looks at the lease every 2.0 to 4.4 s: controller-runtime's default RetryPeriod, with client-go's
-# JitterFactor of 1.2. It counts the lease's duration from when it first sees the last renewal, and sees one look later
-# that it is over.
-_HANDOVER_SECONDS = 10.0
 
 
 def observe(
@@ -245,9 +241,10 @@ class _Look:
         A controller that is made anew, as by `kubectl rollout restart`, waits for the lease of the one before.
         """
         last = self._leases_now(deployments)
-        if self._handed_over(last):
+        looks = lease_times.two_looks(deployments)
+        if self._handed_over(last, looks):
             return self._renewed(deployments, last)
-        seconds = max(it.duration for it in last) + _HANDOVER_SECONDS
+        seconds = max(it.duration for it in last) + looks
 
         def again() -> tuple[Lease, ...]:
             nonlocal last
@@ -255,9 +252,8 @@ class _Look:
             return last
 
         try:
-            return self._renewed(
-                deployments, until(again, self._handed_over, what="the leases' holders", timeout=seconds)
-            )
+            over = until(again, lambda it: self._handed_over(it, looks), what="the leases' holders", timeout=seconds)
+            return self._renewed(deployments, over)
         except WaitTimeout:
             return last
 
@@ -293,9 +289,9 @@ class _Look:
     def _living(self) -> set[str]:
         return {pod.name for pod in self.pods() if not pod.leaving}
 
-    def _handed_over(self, leases: tuple[Lease, ...]) -> bool:
+    def _handed_over(self, leases: tuple[Lease, ...], looks: float) -> bool:
         living = self._living()
-        return all(it.holder in living or it.age > it.duration + _HANDOVER_SECONDS for it in leases)
+        return all(it.holder in living or it.age > it.duration + looks for it in leases)
 
     def _leases_now(self, deployments: tuple[Deployment, ...]) -> tuple[Lease, ...]:
         locks = {it.flag("leader-election-lock-name"): it.name for it in deployments}

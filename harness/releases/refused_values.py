@@ -60,8 +60,6 @@ _OF_CERTIFICATES = {"duration": "2160h", "renewBefore": "0"}
 _ENDS = "the controller ends at its start"
 _JITTER = 1.2
 """How much longer than a period of retries client-go wants to have for a renewal (JitterFactor)."""
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PARTS_OF_DURATION = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
 
 _LABEL_KEY = r"(?:[A-Za-z0-9.-]+/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
 _LABEL_TEXT = r"(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)?"
@@ -206,7 +204,7 @@ def _certificate(values: Values) -> Iterator[Refused]:
         if value and not value_kinds.is_duration(value):
             why = f"is {value}, and cert-manager takes hours, minutes and seconds, such as 2160h"
             yield Refused(key=key, why=why, step=("write ", f"{key} in hours"), value=value)
-    lasts, renewed = (_seconds(at(values, f"certManager.{it}") or of) for it, of in _OF_CERTIFICATES.items())
+    lasts, renewed = (value_kinds.seconds(at(values, f"certManager.{it}") or of) for it, of in _OF_CERTIFICATES.items())
     if lasts is not None and renewed is not None and renewed >= lasts:
         why = "is no less than the duration, before the end of which cert-manager is to renew"
         step = "certManager.renewBefore to less than certManager.duration"
@@ -247,9 +245,9 @@ def _leading(used: Values) -> Iterator[Refused]:
     """Times of the leader election that client-go does not take together (tools/leaderelection, NewLeaderElector)."""
     above = "controller.leaderElection"
     lease, renew, retry = (
-        _seconds(at(used, f"{above}.{it}")) for it in ("leaseDuration", "renewDeadline", "retryPeriod")
+        value_kinds.seconds(at(used, f"{above}.{it}")) for it in ("leaseDuration", "renewDeadline", "retryPeriod")
     )
-    if not at(used, f"{above}.enable") or None in (lease, renew, retry):
+    if not at(used, f"{above}.enable") or lease is None or renew is None or retry is None:
         return
     shown = {it: at(used, f"{above}.{it}") for it in ("leaseDuration", "renewDeadline", "retryPeriod")}
     if lease <= renew:
@@ -260,13 +258,6 @@ def _leading(used: Values) -> Iterator[Refused]:
         why = f"is {shown['renewDeadline']}, and must be more than {_JITTER} times retryPeriod ({shown['retryPeriod']})"
         step = f"{above}.renewDeadline to more than {_JITTER} times retryPeriod"
         yield Refused(key=f"{above}.renewDeadline", why=f"{why}: {_ENDS}", step=("set ", step))
-
-
-def _seconds(duration: object) -> Any:
-    """A duration of Go in seconds; None for what is none."""
-    if not value_kinds.is_duration(duration):
-        return None
-    return sum(float(number) * _UNITS[unit] for number, unit in _PARTS_OF_DURATION.findall(str(duration)))
 
 
 def _buckets(values: Values) -> Iterator[Refused]:

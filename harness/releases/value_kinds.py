@@ -36,6 +36,8 @@ _GO_DURATIONS = re.compile(
 )
 """Keys that become arguments which Go's time.ParseDuration reads (cmd/operator/controller/start.go)."""
 _GO_DURATION = re.compile(r"0|(?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PARTS_OF_DURATION = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)")
 _WRITTEN_ANYWAY = (
     *(f"controller.leaderElection.{it}" for it in ("leaseDuration", "renewDeadline", "retryPeriod")),
     *(f"controller.workqueueRateLimiter.{it}" for it in ("bucketQPS", "bucketSize", "maxDelay.duration")),
@@ -121,6 +123,13 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
 def is_duration(value: object) -> bool:
     """Whether Go's time.ParseDuration takes it."""
     return bool(_GO_DURATION.fullmatch(str(value)))
+
+
+def seconds(duration: object) -> float | None:
+    """A duration of Go in seconds; None for what is none."""
+    if not is_duration(duration):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in _PARTS_OF_DURATION.findall(str(duration)))
 
 
 def _compared(values: Values, defaults: Values, above: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -11,14 +11,20 @@ from harness.apps.objects import APPLICATION, Objects
 from harness.apps.states import TERMINAL, State
 from harness.errors import WaitTimeout
 from harness.late import client
+from harness.releases import lease_times
 from harness.upgrades.creations import renamed
 from harness.waiting import until
+
+Values = Mapping[str, Any]
 
 _SECONDS = 90.0
 
 
-def run(api: client.ApiClient, rendering: samples.RenderedFor, name: str) -> tuple[State, str]:
-    """A new application of this name: its state at the end or at the deadline, and its error message."""
+def run(api: client.ApiClient, rendering: samples.RenderedFor, name: str, values: Values) -> tuple[State, str]:
+    """A new application of this name under a release with these values: its state at the end or at the deadline, and
+    its error message.
+    """
+    seconds = _SECONDS + lease_times.longer(values)
     objects = Objects(api, rendering.namespace)
     objects.create(renamed(samples.render(rendering, "small"), name))
 
@@ -26,7 +32,7 @@ def run(api: client.ApiClient, rendering: samples.RenderedFor, name: str) -> tup
         return dict((objects.get(APPLICATION, name) or {}).get("status") or {})
 
     try:
-        status = until(look, lambda it: states.read(it) in TERMINAL, what=f"{name} to end", timeout=_SECONDS)
+        status = until(look, lambda it: states.read(it) in TERMINAL, what=f"{name} to end", timeout=seconds)
     except WaitTimeout as late:
         return states.read(look()), late.message
     return states.read(status), str(status["applicationState"].get("errorMessage", ""))

@@ -18,12 +18,13 @@ from harness.matrix.model import CrdMode, Move, Path
 from harness.matrix.path_names import ARGO_CD, by_helm, way_with
 from harness.matrix.release import Release
 from harness.providers.base import Provider
-from harness.releases import change, rollout, ways
+from harness.releases import change, lease_times, rollout, ways
 from harness.releases.change import Change, Wanted
 from harness.releases.observe import observe
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import release_of
+from harness.releases.values import merge
 from harness.releases.ways.protocol import InstalledRelease, On, Programs
 from harness.upgrades import gitops, permissions, stock
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
@@ -38,7 +39,9 @@ from harness.waiting import Cancelled, until
 T = TypeVar("T")
 
 SOAK = 90.0
-"""Seconds for which the operator is watched after the last move, at most. A new leader leads after up to 32 s."""
+"""Seconds for which the operator is watched after the last move, at most. A new leader leads after up to 32 s, and
+later where a user's values let leases last longer.
+"""
 
 LED = 40.0
 """Seconds for which a new leader has been watched when that is enough, and no application is left that has not ended:
@@ -187,7 +190,8 @@ class PathRun:
         meanwhile: Callable[[MoveTimes, Release], None] | None,
     ) -> tuple[InstalledRelease, ObservedMove]:
         """Make a move and watch what it made. `meanwhile` is done within the soak of the last one."""
-        soak = min(self.soak, SHORT_SOAK) if meanwhile is None else self.soak
+        longer = lease_times.longer(merge(*self.values))
+        soak = (min(self.soak, SHORT_SOAK) if meanwhile is None else self.soak) + longer
         namespace = here.namespace
         with self.cluster.api_client() as api:
             pods_before = {pod.uid: pod.name for pod in rollout.pods_of(api, namespace)}
@@ -214,7 +218,7 @@ class PathRun:
                     enough=lambda: over.is_set() and watcher.led(came.began) >= LED,
                 )
                 if meanwhile is not None:
-                    _small_ones_come(min(soak, SUBMIT_SECONDS), lambda: watcher.led(came.began) >= LEADS)
+                    _small_ones_come(min(soak, SUBMIT_SECONDS + longer), lambda: watcher.led(came.began) >= LEADS)
                     times = _times(came)
                     meanwhile(times, self._leading(came, watcher, here.release, self._release(move.target)))
                     over.set()

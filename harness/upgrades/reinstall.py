@@ -101,7 +101,7 @@ class _Reinstall:
             installed = self._phase("install", lambda: _words_of(self._install))
             state = error = ""
             if not installed:
-                state, error = self._phase("application", lambda: one_application.run(api, rendering, _NAME))
+                state, error = self._phase("application", lambda: one_application.run(api, rendering, _NAME, it.values))
             after = self._submissions(api)
         ended = {uid: facts for uid, facts in before.items() if facts[1] in TERMINAL}
         rerun = tuple(facts[0] for uid, facts in ended.items() if uid in after and after[uid] != facts)

@@ -45,7 +45,7 @@ def take(
         with cluster.api_client() as api:
             differences = crds.apart(api, wanted.chart)
             if not wrong:
-                state, error = one_application.run(api, rendering, _NAME)
+                state, error = one_application.run(api, rendering, _NAME, came.installed.values)
     except Cancelled:
         raise
     except HarnessError as away:

@@ -224,7 +224,7 @@ class Workload:
             self._submit_users(When.AFTER)
             if NEW_CONNECT not in self._notes.absent:
                 over["the new SparkConnect to be Ready"] = lambda: self._states.server_ready(NEW_CONNECT)
-            self._wait({**over, **self._users.under_way(When.AFTER)}, _FINISH_SECONDS)
+            self._wait({**over, **self._users.under_way(When.AFTER)}, _FINISH_SECONDS + self._ctx.longer)
             for future in asked:
                 self._result(future)
             for done in fired:
@@ -352,7 +352,7 @@ class Workload:
         def over() -> bool:
             for what in [what for what, holds in left.items() if holds()]:
                 del left[what]
-            return not left or quiet.seconds() > _STILL_SECONDS
+            return not left or quiet.seconds() > _STILL_SECONDS + self._ctx.longer
 
         with suppress(WaitTimeout):
             until(over, what="; ".join(conditions), timeout=min(seconds, self._ctx.deadline.left), interval=0.05)

@@ -23,7 +23,8 @@ class WorkloadContext:
     the last; `moves` is how many moves there are, `crds` what happens to the CRDs at each. `watched` are the kinds of
     applications that somebody will judge: of the others there is only one that has ended before the first move, and
     one that comes after the last, so that the operator has something to do. `user_apps` are manifests of `--apps`.
-    Applications run under `service_account`; empty for that of a release without values of a user.
+    Applications run under `service_account`; empty for that of a release without values of a user. `longer` are the
+    seconds by which a new leader leads later than usual.
     """
 
     cluster: Cluster
@@ -37,6 +38,7 @@ class WorkloadContext:
     deadline: Deadline
     user_apps: UserManifests = ()
     service_account: str = ""
+    longer: float = 0.0
 
     def rendering(self, namespace: str) -> samples.RenderedFor:
         """What samples are rendered for, in one of the namespaces."""

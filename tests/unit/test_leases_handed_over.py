@@ -12,7 +12,7 @@ import operator_samples
 import pytest
 
 from harness.kube.models import Lease
-from harness.releases import observe
+from harness.releases import lease_times
 from harness.releases.observe import _Look
 
 CONTROLLER = operator_samples.pod("controller", name="new")
@@ -23,7 +23,7 @@ STALE = replace(OF_ONE_THAT_IS_GONE, age=60.0)
 
 def looked(monkeypatch: pytest.MonkeyPatch, *leases: Lease, leaving: bool = False) -> tuple[tuple[Lease, ...], int]:
     """What is seen when each look finds the next lease, and then the last one; and the number of looks."""
-    monkeypatch.setattr(observe, "_HANDOVER_SECONDS", 0.5)
+    monkeypatch.setattr(lease_times, "_BOTH_LOOKS", 0.5)
     answers: Iterator[Lease] = chain(leases, repeat(leases[-1]))
     looks: list[Lease] = []
 
@@ -62,4 +62,27 @@ def test_what_stays_as_it_is_is_told_in_the_end(monkeypatch: pytest.MonkeyPatch,
 def test_a_candidate_that_looks_as_late_as_it_may_has_the_lease_in_time() -> None:
     retry, jitter = 2.0, 1.2
     late = retry * (1 + jitter)
-    assert 2 * late < observe._HANDOVER_SECONDS
+    assert 2 * late < lease_times.two_looks(())
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"),
+    [
+        ({}, 0.0),
+        ({"leaseDuration": "15s", "renewDeadline": "10s", "retryPeriod": "2s"}, 0.0),
+        ({"leaseDuration": "10s", "retryPeriod": "1s"}, 0.0),
+        ({"leaseDuration": "1m", "renewDeadline": "40s"}, 45.0),
+        ({"leaseDuration": "137s", "renewDeadline": "107s", "retryPeriod": "26s"}, 122 + 2 * 2.2 * 24),
+        ({"leaseDuration": "137s", "enable": False}, 0.0),
+        ({"leaseDuration": "soon"}, 0.0),
+    ],
+)
+def test_a_user_may_let_the_next_controller_lead_later(times: dict[str, Any], seconds: float) -> None:
+    assert lease_times.longer({"controller": {"leaderElection": times}}) == pytest.approx(seconds)
+
+
+def test_the_looks_of_a_candidate_are_as_far_apart_as_its_arguments_say() -> None:
+    argument = "--leader-election-retry-period="
+    slow, usual = (operator_samples.deployment("controller", arguments=(f"{argument}{it}",)) for it in ("26s", "2s"))
+    assert lease_times.two_looks([usual]) == lease_times.two_looks([])
+    assert lease_times.two_looks([usual, slow]) > 2 * 26 * 2.2

@@ -40,6 +40,8 @@ class Stage:
         self.times: list[MoveTimes] = []
         self.led = 0.0
         self.enough: list[bool] = []
+        self.soaks: list[float] = []
+        self.values: tuple[dict[str, Any], ...] = ()
 
         self.path = CHAIN
 
@@ -89,7 +91,8 @@ class Stage:
         )
 
     def observe(self, cluster: Any, target: Any, *, soak: float, enough: Any, **_: Any) -> Unseen:
-        last = soak > path_run.SHORT_SOAK or bool(self.helm_error)
+        self.soaks.append(soak)
+        last = len(self.soaks) > 1 or soak > path_run.SHORT_SOAK or bool(self.helm_error)
         self.events.append("soak")
         if last:
             self.enough.append(enough())
@@ -138,7 +141,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             programs=cast(Any, SimpleNamespace(helm="helm")),
             applications=cast(Any, stage),
             prober=cast(Any, stage),
-            values=(),
+            values=stage.values,
             seed=1,
             reinstall=cast(Any, None),
             way_out=stage.take,
@@ -190,6 +193,13 @@ def test_a_watch_is_over_with_the_applications_once_a_new_leader_has_led_for_a_w
     stage.led = path_run.LED
     gone(stage)
     assert stage.enough == [False, True, False]
+
+
+def test_a_new_leader_is_awaited_for_as_long_as_leases_last_by_the_values(gone: Any) -> None:
+    stage = Stage()
+    stage.values = ({"controller": {"leaderElection": {"leaseDuration": "60s"}}},)
+    gone(stage)
+    assert stage.soaks == [path_run.SHORT_SOAK + 45, path_run.SOAK + 45]
 
 
 def test_small_applications_come_no_more_once_a_new_leader_leads(gone: Any) -> None:

@@ -20,6 +20,7 @@ from harness.apps.objects import Objects, Resource
 from harness.errors import ApiError
 from harness.matrix import catalogue
 from harness.upgrades import clients, room
+from harness.upgrades.quiet import Quiet
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import SCHEDULES
 from harness.upgrades.workload import Workload
@@ -31,7 +32,7 @@ CATALOGUE = catalogue.load()
 RELEASE = CATALOGUE.release("2.5.2")
 
 
-def watching(folder: Path, *watched: str) -> Workload:
+def watching(folder: Path, *watched: str, longer: float = 0.0) -> Workload:
     return Workload(
         WorkloadContext(
             cluster=cast(
@@ -45,6 +46,7 @@ def watching(folder: Path, *watched: str) -> Workload:
             folder=folder,
             spark_images={},
             deadline=Deadline(seconds=20),
+            longer=longer,
         )
     )
 
@@ -80,6 +82,18 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
 
     monkeypatch.setattr(Objects, "patch", patch)
     return found
+
+
+@pytest.mark.parametrize(("longer", "waits"), [(0.0, False), (45.0, True)])
+def test_what_waits_for_a_late_leader_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longer: float, waits: bool
+) -> None:
+    made = watching(tmp_path, longer=longer)
+    monkeypatch.setattr(Quiet, "seconds", lambda _: 60.0)
+    looks: list[None] = []
+    made._wait({"an application to end": lambda: bool(looks.append(None))}, 0.3)
+    assert (len(looks) > 1) is waits
+    made.close()
 
 
 def test_the_retry_is_due_after_the_move_on_slow_hosts_too(workload: Workload, monkeypatch: pytest.MonkeyPatch) -> None:

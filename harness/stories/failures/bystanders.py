@@ -35,9 +35,13 @@ _GONE_SECONDS = 60.0
 
 
 class Bystanders:
-    """The applications of one namespace. Entering begins to watch it; leaving ends that, and the objects stay."""
+    """The applications of one namespace. Entering begins to watch it; leaving ends that, and the objects stay.
 
-    def __init__(self, cluster: Cluster, rendering: samples.RenderedFor) -> None:
+    `longer` are the seconds by which a new leader leads later than usual.
+    """
+
+    def __init__(self, cluster: Cluster, rendering: samples.RenderedFor, *, longer: float = 0.0) -> None:
+        self._longer = longer
         self._cluster = cluster
         self._namespace = rendering.namespace
         self._rendering = rendering
@@ -105,9 +109,12 @@ class Bystanders:
         client.CoreV1Api(self._api).delete_namespaced_pod(name, self._namespace)
 
     def await_end(self, name: str, *, timeout: float) -> ApplicationSeen | None:
-        """An application as it is when it has ended, or when the time is up; None when it was never seen."""
+        """An application as it is when it has ended, or when the time is up; None when it was never seen.
+
+        `timeout` are the seconds that this takes with a leader that leads as soon as usual.
+        """
         try:
-            until(lambda: self._ended(name), what=f"the end of {name}", timeout=timeout)
+            until(lambda: self._ended(name), what=f"the end of {name}", timeout=timeout + self._longer)
         except WaitTimeout:
             return self.seen(name)
         return self.seen(name)

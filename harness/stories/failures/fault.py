@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from harness import install_checks
 from harness.errors import PullError, ReleaseError, WaitTimeout
-from harness.releases import change
+from harness.releases import change, lease_times
 from harness.releases.change import Change
+from harness.releases.values import merge
 from harness.releases.ways.protocol import InstalledRelease
 from harness.stories.failures.bystanders import Bystanders
 from harness.stories.path_context import PathContext
@@ -36,7 +37,7 @@ def tell(
     What the product does wrong on the way is a failed finding; what follows is looked at all the same. `placed` decides
     where the pods of the earlier application can be.
     """
-    with Bystanders(ctx.cluster, ctx.rendering) as by:
+    with Bystanders(ctx.cluster, ctx.rendering, longer=lease_times.longer(merge(*ctx.values))) as by:
         here = _arrive(ctx)
         ctx.say("submitting the application that runs meanwhile")
         with placed(ctx) if placed else nullcontext():

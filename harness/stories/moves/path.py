@@ -12,7 +12,9 @@ from harness.apps.users import USERS
 from harness.kube.interruptions import finding_of, findings_of
 from harness.matrix.model import Cell
 from harness.matrix.path_names import crds_left
+from harness.releases import lease_times
 from harness.releases.namespaces import CHECK_NAMESPACE
+from harness.releases.values import merge
 from harness.stories.foreseen import judged
 from harness.upgrades import way_out
 from harness.upgrades.observed import ObservedPath
@@ -115,6 +117,7 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
         )
         return way_out.take(cluster, here, wanted, programs, rendering)
 
+    longer = lease_times.longer(merge(*run.values))
     applications = Workload(
         WorkloadContext(
             cluster=cluster,
@@ -126,7 +129,8 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
             folder=run.resources.scratch(f"{cluster.name}/applications"),
             spark_images=spark_images,
             service_account=on.installed.account,
-            deadline=Deadline(seconds=_PATH_SECONDS),
+            deadline=Deadline(seconds=_PATH_SECONDS + longer * len(path.moves)),
+            longer=longer,
             user_apps=run.given.apps if USERS in on.applications else (),
         )
     )
