@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from harness.matrix.edges import Upgrades
 from harness.matrix.known_rows import KnownRow, Note
 from harness.matrix.model import Move
 from harness.matrix.versions import numbers
-from harness.releases import chart_image, conditions, value_kinds
+from harness.releases import chart_image, conditions, key_names, value_kinds
 from harness.releases.values import ANCHORS, at, merge, strangers
 from harness.report.advice import Sentence
 
@@ -30,7 +29,6 @@ NOTHING_KNOWN = Upgrades()
 UMBRELLAS_OWN = ("enabled", "tags")
 """Keys that umbrella charts have beside a subchart's own, as conditions."""
 _RENAMED_IN = (2, 0, 0)
-_SHORTENED = 4
 _SHOWN_VALUE = 80
 
 
@@ -147,15 +145,16 @@ def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Itera
     for key in strangers(values, target.defaults):
         if key.startswith(ANCHORS) or (above and key in UMBRELLAS_OWN):
             continue
-        if _known(key, target.defaults):
+        if key_names.known(key, target.defaults):
             text = f"{above}{key} has a dot in its name, and none of {target.name}'s keys has: it has no effect"
             yield Remark(sentence=read(text, target), step=f"write {above}{key} as keys below each other")
             continue
-        there = origin.defaults is not None and _known(key, origin.defaults)
+        there = origin.defaults is not None and key_names.known(key, origin.defaults)
         was = f"is in the chart of {origin.name} but no longer in" if there else "is not in"
-        found = _renamed(key, values, target.defaults)
+        found = key_names.renamed(key, values, target.defaults)
         now = " and ".join(dict.fromkeys(f"{above}{it.now}" for it in found))
-        name = f"; its name there is {now}" if now else _near(key, above, target.defaults)
+        near = "" if now else key_names.near(key, target.defaults)
+        name = f"; its name there is {now}" if now else f"; did you mean {above}{near}?" if near else ""
         text = f"{above}{key} {was} the chart of {target.name}: it has no effect{name}"
         step = f"write {', '.join(_as(it, above, target.defaults) for it in found)}"
         yield Remark(sentence=read(text, target), step=step if now and _is_before_2(origin) else "")
@@ -170,7 +169,7 @@ def _rewritten(values: Values, defaults: Values) -> Values:
     made = merge(values)
     for row in chart_facts.renamed():
         value = at(values, row.before)
-        if value is None or at(values, row.now) is not None or not _had_effect(row, value):
+        if value is None or at(values, row.now) is not None or not key_names.had_effect(row, value):
             continue
         if isinstance(at(defaults, row.now), list) and isinstance(value, str):
             value = [value]
@@ -185,53 +184,10 @@ def _nested(key: str, value: Any) -> Values:
     return value if isinstance(value, Mapping) else {}
 
 
-def _had_effect(row: RenamedRow, value: object) -> bool:
-    return row.only is None or value == row.only
-
-
 def _as(row: RenamedRow, above: str, defaults: Values) -> str:
     of_kind = ", a list" if isinstance(at(defaults, row.now), list) and not row.before.endswith("s") else ""
     also = f", with {above}{row.also}" if row.also else ""
     return f"{above}{row.before} as {above}{row.now}{of_kind}{also}"
-
-
-def _renamed(key: str, values: Values, defaults: Values) -> list[RenamedRow]:
-    """What charts since 2.0.0 call a key of the charts before and those below it, or how it is spelt.
-
-    People also write those keys below a part of the operator, which then has the new one: `webhook.podAnnotations`.
-    """
-    rows = [it for it in chart_facts.renamed() if _had_effect(it, at(values, it.before))]
-    found = [it for it in rows if it.before == key or _is_below(it.before, key, values)]
-    part, _, rest = key.partition(".")
-    for it in rows if rest and not found else ():
-        if it.before == rest or _is_below(f"{part}.{it.before}", key, values):
-            head, _, last = it.now.partition(".")
-            # What one part has need not be there for another, as with the hook.
-            now = it.now if part == "controller" or head != "controller" else f"{part}.{last}"
-            found += [RenamedRow(before=key, now=now)] if _known(now, defaults) else []
-    upper, _, last = key.rpartition(".")
-    beside_it = at(defaults, upper) if upper else defaults
-    spelt = [f"{upper}.{it}".lstrip(".") for it in beside_it or {} if _plain(it) == _plain(last)]
-    return found or [RenamedRow(before=key, now=it) for it in spelt]
-
-
-def _plain(key: str) -> str:
-    return key.lower().replace("-", "").replace("_", "")
-
-
-def _near(key: str, above: str, defaults: Values) -> str:
-    """The key beside it that it may have been meant for, in words."""
-    upper, _, last = key.rpartition(".")
-    beside = at(defaults, upper) if upper else defaults
-    known = list(beside) if isinstance(beside, Mapping) else []
-    near = difflib.get_close_matches(last, known, n=1, cutoff=0.85)
-    near = near or [it for it in known if len(last) >= _SHORTENED and it.startswith(last)][:1]
-    name = f"{upper}.{near[0]}".lstrip(".") if near else ""
-    return f"; did you mean {above}{name}?" if name else ""
-
-
-def _is_below(before: str, key: str, values: Values) -> bool:
-    return before.startswith(f"{key}.") and at(values, before) is not None
 
 
 def _wrong_kinds(values: Values, above: str, target: End) -> Iterator[Remark]:
@@ -256,7 +212,8 @@ def _moved(values: Values, above: str, origin: End, target: End) -> Iterator[Rem
         yield Remark(sentence=Sentence(text=text, origin="from the chart"))
         return
     for key, now in value_kinds.leaves(target.defaults):
-        if not _known(key, origin.defaults) or at(values, key) is not None or key.startswith(("image.", "hook.image.")):
+        there = key_names.known(key, origin.defaults)
+        if not there or at(values, key) is not None or key.startswith(("image.", "hook.image.")):
             continue
         before = at(origin.defaults, key)
         if before != now:
@@ -272,15 +229,6 @@ def _moved_since_1(values: Values, above: str, target: End) -> Iterator[Remark]:
             before = f"{_shown(row.was)}{f' ({above}{row.before})' if row.before != row.now else ''}"
             text = f"the default of {above}{row.now} moved from {before} to {_shown(now)}: set it if that matters"
             yield Remark(sentence=read(text, target))
-
-
-def _known(key: str, defaults: Values) -> bool:
-    here: Any = defaults
-    for part in key.split("."):
-        if not isinstance(here, Mapping) or part not in here:
-            return False
-        here = here[part]
-    return True
 
 
 def _shown(value: object) -> str:

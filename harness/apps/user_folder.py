@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from harness import named_files
-from harness.apps import doubled_keys, fields, kustomize, listing, unfilled
+from harness.apps import fields, kustomize, listing, unfilled
 from harness.apps.objects import GROUP, RESOURCES
 from harness.apps.unfilled import FILL_IN, IN_NAME, PLACEHOLDER, Template
 from harness.apps.users import (
@@ -29,7 +29,7 @@ from harness.apps.users import (
 )
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
-from harness.releases import encrypted
+from harness.releases import doubled_keys, encrypted
 from harness.releases.manifests import SUFFIXES
 from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml

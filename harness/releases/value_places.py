@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from harness.errors import UsageError
-from harness.releases import umbrella
+from harness.releases import doubled_keys, umbrella
 from harness.releases.values import Loader, profile_name, text_of
 from harness.untrusted import check_yaml
 
@@ -32,19 +32,51 @@ def place(files: Sequence[str], key: str, below: str = "") -> str:
     return f"{file}, line {line}"
 
 
+def written(files: Sequence[str], key: str, below: str = "") -> str:
+    """What the last of the files that sets a key has there, letter by letter; empty for what is no plain value."""
+    steps = umbrella.names(below) if below else []
+    found = [it for file in files for it, _ in [_root(file, steps)] if it is not None]
+    nodes = (it for root in reversed(found) if (it := _exact(root, key)) is not None)
+    node = next(nodes, None)
+    return node.value if isinstance(node, yaml.ScalarNode) else ""
+
+
+def doubled(files: Sequence[str], below: str = "") -> Iterator[str]:
+    """Keys that a mapping of a file has twice, in words: Helm takes the last of both without a word."""
+    steps = umbrella.names(below) if below else []
+    for file in files:
+        root, above = _root(file, steps)
+        for it in doubled_keys.every(root) if root is not None else ():
+            lines = f"lines {above + it.before} and {above + it.line}"
+            yield f"{it.key} stands twice in one mapping ({file}, {lines}): Helm takes the last alone"
+
+
 def _in(file: str, below: Sequence[str], key: str) -> Iterator[tuple[int, int]]:
     """How many characters of the key a file has, and the line of the last step of these; nothing where it has none."""
+    root, above = _root(file, below)
+    depth, line = _deepest(root, above, key)
+    if depth:
+        yield depth, line
+
+
+def _root(file: str, below: Sequence[str]) -> tuple[yaml.Node | None, int]:
+    """What a file has below these keys, and how many lines stand above the text that it is in; none of a profile."""
     if profile_name(Path(file)):
-        return
+        return None, 0
     try:
         node = yaml.compose(check_yaml(text_of(Path(file))), Loader=Loader)
-        start = _below(node, list(below), 0)
+        return _below(node, list(below), 0) or (None, 0)
     except (UsageError, yaml.YAMLError):
-        return
-    if start is not None:
-        depth, line = _deepest(*start, key)
-        if depth:
-            yield depth, line
+        return None, 0
+
+
+def _exact(node: yaml.Node, key: str) -> yaml.Node | None:
+    for name, _, inner in _pairs(node):
+        if name == key:
+            return inner
+        if key.startswith(f"{name}.") and (found := _exact(inner, key.removeprefix(f"{name}."))) is not None:
+            return found
+    return None
 
 
 def _below(node: yaml.Node | None, steps: list[str], above: int) -> tuple[yaml.Node, int] | None:
@@ -57,7 +89,7 @@ def _below(node: yaml.Node | None, steps: list[str], above: int) -> tuple[yaml.N
     return None if node is None else (node, above)
 
 
-def _deepest(node: yaml.Node, above: int, key: str) -> tuple[int, int]:
+def _deepest(node: yaml.Node | None, above: int, key: str) -> tuple[int, int]:
     """How many characters of the key there are below a node, and the line of the last step of these."""
     best = (0, 0)
     for name, mark, inner in _pairs(node):

@@ -127,7 +127,7 @@ def load_values(path: Path) -> dict[str, Any]:
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
         raise UsageError(
             f"{where}: not valid YAML: {broken.problem or broken.context}",
-            _FILL_IN if _to_be_filled_in(text, mark) else "correct that line, or pass another --values",
+            FILL_IN if _to_be_filled_in(text, mark) else "correct that line, or pass another --values",
         ) from broken
     except yaml.YAMLError as broken:
         raise UsageError(f"{path}: not valid YAML: {broken}", "pass a YAML file after --values") from broken
@@ -136,7 +136,7 @@ def load_values(path: Path) -> dict[str, Any]:
     filled_in = _OF_YTT.search(text)
     if filled_in:
         line = text.count("\n", 0, filled_in.start()) + 1
-        raise UsageError(f"{path}, line {line}: ytt fills in this value, which YAML takes for a comment", _FILL_IN)
+        raise UsageError(f"{path}, line {line}: ytt fills in this value, which YAML takes for a comment", FILL_IN)
     encrypted.refuse(_WHAT, path, encrypted.of_document(data))
     if not isinstance(data, dict):
         rows = enumerate(text.splitlines(), 1)
@@ -151,15 +151,15 @@ def load_values(path: Path) -> dict[str, Any]:
 def _to_be_filled_in(text: str, mark: yaml.Mark | None) -> bool:
     """Whether text is a template, or its broken line has a variable, whose braces YAML takes for a mapping."""
     line = text.splitlines()[mark.line : mark.line + 1] if mark else []
-    return bool(_TEMPLATE.search(text) or any(map(_VARIABLE.search, line)))
+    return bool(_TEMPLATE.search(text) or any(map(VARIABLE.search, line)))
 
 
-_FILL_IN = (
+FILL_IN = (
     "fill in the template first, with the tool that you use: envsubst, `flux envsubst`, `helmfile write-values`, "
     "`ytt -f`"
 )
 _OF_YTT = re.compile(r"^[^#\n]*:[ \t]+#@[ \t]+\S", re.M)
-_VARIABLE = re.compile(r"\$\{\w+(?::?[-=].*?)?\}")
+VARIABLE = re.compile(r"\$\{\w+(?::?[-=].*?)?\}")
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}|<%.*%>")
 
 

@@ -18,11 +18,10 @@ from harness.kube.well_known import FIRST_NAMESPACES
 from harness.matrix.addons import Addon, named
 from harness.matrix.model import Cell, Environment
 from harness.registries.sources import Source
-from harness.releases import crds, manifests
+from harness.releases import crds, manifests, value_places
 from harness.releases.charts import Chart
 from harness.releases.fitting import Given
 from harness.releases.helm import Helm, HelmError
-from harness.releases.home import Home
 from harness.releases.manifests import NAMESPACE, Document, Documents
 from harness.releases.namespaces import of_values
 from harness.releases.values import at, merge
@@ -89,7 +88,7 @@ def gather(asked: Request, environment: Environment, source: Source, helm: Path)
     )
     for name, switch in _wanted(asked, environment).items():
         found = _with_addon(found, named(asked.catalogue.addons, name), switch, means)
-    issuer = _issuer(values, asked.home, found.documents)
+    issuer = _issuer(values, asked, found.documents)
     if issuer is not None:
         told = f"{issuer} of certManager.issuerRef is a self-signed one, made for the run"
         found = _joined(found, documents=(issuer,), told=(told,))
@@ -211,7 +210,7 @@ def _switch(addon: Addon, values: Mapping[str, Any]) -> str:
     return next((it for it in addon.for_values if at(values, it)), "")
 
 
-def _issuer(values: Mapping[str, Any], home: Home, documents: Documents) -> Document | None:
+def _issuer(values: Mapping[str, Any], asked: Request, documents: Documents) -> Document | None:
     """A self-signed issuer by the name that the values refer to; None where they do not, or where there is one.
 
     Of another group than cert-manager's own, nothing here could sign.
@@ -221,13 +220,16 @@ def _issuer(values: Mapping[str, Any], home: Home, documents: Documents) -> Docu
         return None
     kind, name = str(reference.get("kind") or _ISSUERS[0]), str(reference["name"])
     if reference.get("group", _CERT_MANAGER) != _CERT_MANAGER or kind not in _ISSUERS:
+        files = list(map(str, asked.options.values))
+        place = value_places.place(files, "certManager.issuerRef", asked.options.values_key or "")
         raise UnavailableError(
-            f"certManager.issuerRef asks for the {kind} {name} of {reference.get('group')}, which no run has",
+            f"certManager.issuerRef asks for the {kind} {name} of {reference.get('group')}, which no run has"
+            f"{f' ({place})' if place else ''}",
             "give a further file for the run alone, with certManager.issuerRef=null",
         )
     if any((it.kind, it.name) == (kind, name) for it in documents):
         return None
-    metadata = {"name": name} if kind == "ClusterIssuer" else {"name": name, "namespace": home.namespace}
+    metadata = {"name": name} if kind == "ClusterIssuer" else {"name": name, "namespace": asked.home.namespace}
     made = {"apiVersion": f"{_CERT_MANAGER}/v1", "kind": kind, "metadata": metadata, "spec": {"selfSigned": {}}}
     return Document(where="certManager.issuerRef", document=made)
 

@@ -75,8 +75,10 @@ class Preflight:
     def _unreachable(self, cells: Sequence[Cell]) -> dict[str, Finding]:
         wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
         copied = {cell.id: it for cell in cells if (it := self._relies_on_absence(cell))}
+        users = dict.fromkeys(it for cell in cells for it in self._of_users(cell))
         with self._lock:
             self._ask(dict.fromkeys(it for references in wanted.values() for it in references))
+            self._ask(users, also="the cells try it all the same; for the release's own, give a further --values")
             missing = {name: [it for it in references if self._answers[it]] for name, references in wanted.items()}
             found = {name: self._finding(references) for name, references in missing.items() if references}
         return found | {
@@ -93,7 +95,14 @@ class Preflight:
         image = f"{before.registry}/{before.repository}:{after.version}"
         return image if image != after.image else ""
 
-    def _ask(self, references: Iterable[str]) -> None:
+    def _of_users(self, cell: Cell) -> Iterator[str]:
+        """The images of the user's values, where it is known who has any: that nobody does is for cells to show."""
+        if self._source.kind == "foundry" and cell.scenario.needs.installed != "nothing":
+            for release in map(self._catalogue.release, cell.path.releases):
+                own = (release.image, release.hook_image, *of_values.sidecar_images(self._values(cell.path)))
+                yield from (it for it in self._operator_images(cell, release) if it not in own)
+
+    def _ask(self, references: Iterable[str], also: str = "") -> None:
         new = [it for it in references if it not in self._answers]
         if not new:
             return
@@ -102,7 +111,7 @@ class Preflight:
         if self._source.kind == "mirror":
             self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells found in the mirrors")
         for error in lacking:
-            self._say(f"not available: {error.message}")
+            self._say(f"not available: {error.message}{f' ({also})' if also else ''}")
 
     def _finding(self, references: Sequence[str]) -> Finding:
         errors = [error for it in references if (error := self._answers[it])]

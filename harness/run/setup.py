@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from harness import providers, seeds, stories
 from harness import settings as settings_module
 from harness.errors import UsageError
-from harness.images.references import ImageReference
 from harness.matrix import catalogue as catalogues
 from harness.matrix import under_test as with_operator
 from harness.matrix.catalogue import Catalogue
@@ -20,12 +19,11 @@ from harness.matrix.release import Release
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import Chosen, choose, is_general
 from harness.options import RunOptions
-from harness.releases import asked as of_values
-from harness.releases import chart_files, for_a_run, manifests, namespaces, own_catalogue, umbrella
+from harness.releases import chart_files, for_a_run, manifests, own_catalogue, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
 from harness.releases.manifests import Documents
-from harness.releases.values import at, merge, profile, profile_name
-from harness.run import asked_ways, guests
+from harness.releases.values import merge, profile, profile_name
+from harness.run import asked_ways, guests, values_usable
 from harness.settings import Settings
 from harness.stories.protocol import NOTHING, Given
 
@@ -152,8 +150,7 @@ def request(options: RunOptions) -> Request:
         release=bool(options.release_name or options.namespace),
         existing=existing is not None,
     )
-    _require_namespaces(values, options)
-    _require_images(values, chosen.cells, catalogue)
+    values_usable.require(options, values.users, values.all, chosen.cells, catalogue)
     # Only where a namespace was given: the stories import what makes them happen to answer this.
     asked = chosen.cells if options.namespace else ()
     taken = [it for cell in asked for it in stories.of(cell.scenario).job_namespaces(cell)]
@@ -176,39 +173,6 @@ def request(options: RunOptions) -> Request:
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
     )
-
-
-def _require_namespaces(values: _Values, options: RunOptions) -> None:
-    """Raise UsageError for spark.jobNamespaces that is not a list of names, with the file that has it."""
-    files = options.values if len(options.values) == len(values.users) else ()
-    for number, document in enumerate(values.users):
-        try:
-            namespaces.of_values(document)
-        except UsageError as wrong:
-            where = f"{files[number]}: " if files else ""
-            raise UsageError(f"{where}{wrong.message}", wrong.next_step) from wrong
-
-
-def _require_images(values: _Values, cells: Iterable[Cell], catalogue: Catalogue) -> None:
-    """Raise UsageError for values that give the operator, its hook or a sidecar an image whose name is none."""
-    if not any(values.users):
-        return
-    merged = merge(*values.all)
-    names = dict.fromkeys(name for cell in cells for name in cell.path.releases)
-    asked = {f"the sidecar {image}": image for image in of_values.sidecar_images(merged)}
-    for release in map(catalogue.release, names):
-        asked["image"] = of_values.operator_image(release, merged)
-        if at(merged, "hook.upgradeCrd"):
-            asked["hook.image"] = of_values.hook_image(release, merged)
-        for key, image in asked.items():
-            try:
-                ImageReference.parse(image or release.image)
-            except UsageError as wrong:
-                raise UsageError(
-                    f"{key} of the values: {wrong.message}",
-                    f"correct {key}: registry is a host without a scheme, repository a path in lower-case letters, "
-                    "and tag letters, digits, '.', '_' and '-'",
-                ) from wrong
 
 
 def _require_chart(options: RunOptions) -> None:

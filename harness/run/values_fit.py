@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,17 +10,25 @@ from typing import Any
 
 from harness.kube import invalid
 from harness.matrix.release import Release
-from harness.releases import fitting, refused_values, rights, value_kinds, values_doing
+from harness.releases import (
+    chart_image,
+    fitting,
+    key_names,
+    refused_values,
+    rights,
+    value_kinds,
+    value_places,
+    values_doing,
+)
 from harness.releases.fitting import Fit, Given, Misfit
 from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import of_values
 from harness.releases.on_path import ReleaseOnPath
-from harness.releases.values import at, merge
+from harness.releases.values import FILL_IN, VARIABLE, at, merge
 from harness.verdicts import Finding, Verdict, errored, passed
 
 CHECK = "values-fit"
 SHOWN = "values-as-in-production"
-_LIKE = 0.8
 _LEADER = "controller.leaderElection.enable"
 _FIXED = re.compile(r"field is immutable|may not be changed|cannot be (?:changed|updated)|Forbidden: updates to ")
 """The words of an API server for what is fixed when an object is made (k8s.io/apimachinery, pkg/api/validation)."""
@@ -108,8 +115,13 @@ def _misfit(found: Misfit, given: Given, it: ReleaseOnPath) -> Finding:
     return errored(
         CHECK,
         f"the values of --values{_named(given.files)} do not fit the chart of {it.release.name}: {found.words}\n"
-        f"  next: {found.next_step}",
+        f"  next: {_filled_in(found.words)}{found.next_step}",
     )
+
+
+def _filled_in(words: str) -> str:
+    """The step before all others where a variable was left to another tool to fill in."""
+    return f"{FILL_IN}; " if VARIABLE.search(words) else ""
 
 
 def _named(files: Sequence[str]) -> str:
@@ -150,10 +162,23 @@ def _leaderless(used: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _otherwise(given: Given, it: ReleaseOnPath) -> Iterator[str]:
     """Values that the chart takes, and takes otherwise than they are meant."""
-    wrong = _wrong(merge(*given.users), it)
+    yield from value_places.doubled(given.files, given.values_key)
+    values = merge(*given.users)
+    yield from _shortened(values, given)
+    wrong = _wrong(values, it)
     for one in wrong:
         if not one.stops and not one.renders:
             yield f"{one.key} {one.words}{given.at(one.key)}: {one.step}"
+
+
+def _shortened(values: Mapping[str, Any], given: Given) -> Iterator[str]:
+    """Tags that YAML takes for numbers, of which Helm writes the shortest form: 2.50 is 2.5."""
+    for key in ("image.tag", "hook.image.tag"):
+        value = at(values, key)
+        text = value_places.written(given.files, key, given.values_key) if isinstance(value, float) else ""
+        if text and text != chart_image.printed(value):
+            words = f"is the number {text}, which Helm writes as {chart_image.printed(value)}"
+            yield f"{key} {words}{given.at(key)}: write {key} in quotes"
 
 
 def _wrong(values: Mapping[str, Any], it: ReleaseOnPath) -> list[value_kinds.Wrong]:
@@ -214,12 +239,14 @@ def _unmet(found: Fit | Misfit, release: Release) -> tuple[str, ...]:
     return tuple(rights.unmet(objects, release.unmet_rights, release.name))
 
 
-def _likely(key: str, defaults: Mapping[str, Any]) -> str:
-    """Which key of the chart was meant, in words; empty where none is like it."""
-    above, _, last = key.rpartition(".")
-    beside = at(defaults, above) if above else defaults
-    near = difflib.get_close_matches(last, beside, n=1, cutoff=_LIKE) if isinstance(beside, Mapping) else []
-    return f" (did you mean {f'{above}.' if above else ''}{near[0]}?)" if near else ""
+def _instead(key: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """What to write in the place of a key that a chart does not have, in words; empty where nothing is known."""
+    if key_names.known(key, defaults):
+        return "; it has a dot in its name: write it as keys below each other"
+    if now := dict.fromkeys(it.now for it in key_names.renamed(key, values, defaults)):
+        return f"; its name there is {' and '.join(now)}"
+    near = key_names.near(key, defaults)
+    return f"; did you mean {near}?" if near else ""
 
 
 def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[str]:
@@ -227,7 +254,12 @@ def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[st
     values = merge(*given.users)
     for it in releases.values():
         own = fitting.defaults(it.chart)
-        keys = [f"{key}{_likely(key, own)}{given.at(key)}" for key in fitting.unknown(it.chart, values)]
+        keys = [f"{key}{_also(given.at(key), _instead(key, values, own))}" for key in fitting.unknown(it.chart, values)]
         if keys:
             are, them = ("is", "it") if len(keys) == 1 else ("are", "them")
             yield f"{', '.join(keys)} {are} not in the chart of {it.release.name}: Helm accepts {them}, without effect"
+
+
+def _also(place: str, words: str) -> str:
+    """A place in brackets with more words in them."""
+    return f"{place.removesuffix(')')}{words})" if place else f" ({words.removeprefix('; ')})" if words else ""

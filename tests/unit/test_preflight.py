@@ -169,12 +169,20 @@ def test_the_foundry_is_asked_for_the_operators_images_which_may_not_be_built_ye
     assert "nox -s bootstrap" in found[mine.id].message
 
 
-def test_the_foundry_is_not_asked_for_an_image_of_the_users_values_since_the_cell_tries_it() -> None:
-    with answering(server("spark-operator")) as fake:
-        with Foundry(MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{fake.address}")})) as source:
-            found = preflight(source, values=({"image": {"tag": "9.9.9"}},)).refusals([cell()])
-        assert not fake.requests
+@pytest.mark.parametrize("host", ["ghcr.io", "harbor.corp"])
+def test_an_image_of_the_users_values_that_nobody_has_is_told_and_the_cell_tries_it(host: str) -> None:
+    said: list[str] = []
+    values = ({"image": {"registry": host, "tag": "9.9.9"}},)
+    with (
+        answering(server("spark-operator")) as fake,
+        Foundry(MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{fake.address}")})) as source,
+    ):
+        found = preflight(source, said, values=values).refusals([cell()])
     assert found == {}
+    assert len(said) == 1
+    assert said[0].startswith("not available: ")
+    assert host in said[0]
+    assert "the cells try it all the same" in said[0]
 
 
 def test_cells_without_a_release_need_none() -> None:

@@ -96,10 +96,11 @@ def test_a_request_knows_its_cells_releases_and_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("spark: {jobNamespaces: etl}", "mine.yaml: the values set spark.jobNamespaces to 'etl', which is not a list"),
-        ("spark: []", "mine.yaml: the values set spark to '[]', which is not a mapping"),
+        ("spark: {jobNamespaces: etl}", "which is not a list of names (mine.yaml, line 1)"),
+        ("spark: []", "the values set spark to '[]', which is not a mapping (mine.yaml, line 1)"),
         ('image: {registry: "https://harbor.corp.example"}', "image of the values: 'https://harbor.corp.example/"),
         ('image: {registry: "${REGISTRY}"}', "image of the values: '${REGISTRY}/"),
+        ("image:\n  tag: 2.5.2\n  registry: https://a.io", "it starts with a URL scheme (mine.yaml, line 3)"),
         ("image: {tag: 20240115}", "controller:2.0240115e+07'"),
         ("hook: {upgradeCrd: true, image: {repository: A/b}}", "hook.image of the values: 'ghcr.io/A/b"),
         ('controller: {sidecars: [{image: "${LOGS}"}]}', "the sidecar ${LOGS} of the values"),

@@ -130,7 +130,28 @@ def test_each_value_is_told_with_file_and_line_and_each_step_once(
     assert found.message.count("set prometheus.metrics.port to another port") == 1
     unknown = look({"controler": {}})
     assert isinstance(unknown, Fit)
-    assert any(it.startswith("controler (did you mean controller?) (prod.yaml, line 5) is not") for it in unknown.told)
+    assert any(it.startswith("controler (prod.yaml, line 5; did you mean controller?) is not") for it in unknown.told)
+
+
+def test_what_helm_takes_without_a_word_and_otherwise_than_it_looks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prod.yaml").write_text("image:\n  tag: 2.50\nwebhook: {port: 1}\nimage:\n  tag: 2.50\n")
+    found = look({"image": {"tag": 2.5}})
+    assert isinstance(found, Fit)
+    assert found.told == (
+        "image stands twice in one mapping (prod.yaml, lines 1 and 4): Helm takes the last alone",
+        "image.tag is the number 2.50, which Helm writes as 2.5 (prod.yaml, line 5): write image.tag in quotes",
+    )
+    Path("prod.yaml").write_text("a: &a {x: 1}\nb: &b {y: 2}\nimage:\n  <<: *a\n  <<: *b\n  tag: '2.50'\n")
+    assert look({"image": {"tag": "2.50"}}) == Fit()
+
+
+def test_a_variable_that_nobody_filled_in_is_to_be_filled_in_first() -> None:
+    found = look({"spark": {"jobNamespaces": ["${NS}"]}})
+    assert isinstance(found, Finding)
+    assert "\n  next: fill in the template first, with the tool that you use: envsubst" in found.message
 
 
 def test_what_helm_stumbles_over_is_told_by_its_key() -> None:
@@ -200,7 +221,10 @@ def test_an_install_that_an_api_server_takes_for_wrong_may_be_the_values_fault(
 def test_keys_that_have_no_effect_are_told() -> None:
     found = look({"sparkJobNamespaces": ["a"], "replicaCount": 2, "x-pool": {"a": "b"}, "_pool": {}})
     assert isinstance(found, Fit)
-    words = "sparkJobNamespaces, replicaCount are not in the chart of 2.5.2: Helm accepts them, without effect"
+    words = (
+        "sparkJobNamespaces (its name there is spark.jobNamespaces), replicaCount (its name there is "
+        "controller.replicas) are not in the chart of 2.5.2: Helm accepts them, without effect"
+    )
     assert found.told == (words,)
 
 
@@ -208,6 +232,11 @@ def test_keys_that_have_no_effect_are_told() -> None:
     ("values", "said"),
     [
         ({"controller": {"replica": 2}}, "controller.replica (did you mean controller.replicas?) is not in the chart"),
+        (
+            {"controller.replicas": 2},
+            "(it has a dot in its name: write it as keys below",
+        ),
+        ({"webhook": {"podLabels": {"a": "b"}}}, "webhook.podLabels (its name there is webhook.labels) is not in"),
         ({"webhok": {"enable": False}}, "webhok (did you mean webhook?) is not in the chart of 2.5.2"),
         ({"controller": {"initContainers": []}}, "controller.initContainers is not in the chart of 2.5.2"),
         ({"webhook": {"enable": "false"}}, "takes any text for true: write webhook.enable: false, without quotes"),

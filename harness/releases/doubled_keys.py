@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import yaml
 
+_MERGE = "tag:yaml.org,2002:merge"
+
 
 @dataclass(frozen=True, order=True)
 class Doubled:
@@ -19,6 +21,11 @@ class Doubled:
 
 def first(node: yaml.Node) -> Doubled | None:
     """The first key below a node that its mapping has twice; None where there is none."""
+    return min(every(node), default=None)
+
+
+def every(node: yaml.Node) -> list[Doubled]:
+    """All keys below a node that their mappings have twice. What is merged may be so in several steps."""
     found: list[Doubled] = []
     waiting, seen = [node], {id(node)}
     while waiting:
@@ -26,7 +33,7 @@ def first(node: yaml.Node) -> Doubled | None:
         pairs = it.value if isinstance(it, yaml.MappingNode) else ()
         lines: dict[str, int] = {}
         for key, _ in pairs:
-            if isinstance(key, yaml.ScalarNode):
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 line = key.start_mark.line + 1
                 if key.value in lines:
                     found.append(Doubled(line, lines[key.value], key.value))
@@ -36,4 +43,4 @@ def first(node: yaml.Node) -> Doubled | None:
         fresh = [one for one in inner if id(one) not in seen]
         seen |= set(map(id, fresh))
         waiting += fresh
-    return min(found, default=None)
+    return sorted(found)
