@@ -8,13 +8,12 @@ from typing import Any
 
 from harness.advice.remarks import End, Remark, read
 from harness.audit.expressions import is_known
-from harness.releases import refused_values
+from harness.releases import key_names, refused_values
 from harness.releases.values import at, merge
 from harness.report.advice import Sentence
 
 Values = Mapping[str, Any]
 
-_FOR_IMAGES = ("imageRegistry", "imagePullSecrets", "image", "registry")
 _PRIVILEGED = 1024
 _BIND = "https://github.com/kubeflow/spark-operator/issues/2331"
 
@@ -67,8 +66,6 @@ def _without_leader(used: Values, above: str, target: End) -> Iterator[Remark]:
 
 def _global(values: Values, target: End) -> Iterator[Remark]:
     """Settings for all charts that this one does not read."""
-    given = at(values, "global")
-    for key in given if isinstance(given, Mapping) else ():
-        if key in _FOR_IMAGES:
-            text = f"global.{key} has no effect on the operator: the chart of {target.name} reads nothing below global"
-            yield Remark(sentence=read(f"{text}; it has image.registry and image.pullSecrets", target))
+    for key in key_names.unread(values):
+        text = f"{key} has no effect on the operator: the chart of {target.name} reads nothing below global"
+        yield Remark(sentence=read(f"{text}; it has image.registry and image.pullSecrets", target))

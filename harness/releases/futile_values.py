@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from harness.kube.amounts import amount
@@ -22,9 +23,9 @@ _GOS_BYTES = re.compile(r"|off|\d+(?:B|[KMGT]iB)?|.*\$\(.*")
 
 _GOS_WHOLE = re.compile(r"[-+]?(?:0|[1-9]\d*)")
 """A whole number, also as text: the templates write both alike."""
-_NO_CPU = 0.02
-"""Of a processor. To start takes the operator some tenths of a second of a whole one, and its kubelet ends it after
-three probes, which are ten seconds apart, without an answer (templates/controller, livenessProbe)."""
+_NO_CPU = Decimal("0.05")
+"""Of a processor. A submission is a JVM, which takes some ten seconds of a whole one (harness/upgrades/room.py), so
+that minutes go by with this, in which the controller also has to answer its probes and to renew its lease."""
 
 
 def found(values: Values, defaults: Values) -> Iterator[Futile]:
@@ -33,7 +34,7 @@ def found(values: Values, defaults: Values) -> Iterator[Futile]:
     yield from _never_full(values)
     for part in ("controller", "webhook"):
         yield from _memory_limit(values, part)
-        yield from _no_cpu(values, part)
+    yield from _no_cpu(values)
 
 
 def _host_twice(values: Values, defaults: Values) -> Iterator[Futile]:
@@ -67,10 +68,13 @@ def _memory_limit(values: Values, part: str) -> Iterator[Futile]:
             yield key, why, ("write GOMEMLIMIT in ", f"{key} like 400MiB"), value
 
 
-def _no_cpu(values: Values, part: str) -> Iterator[Futile]:
-    key = f"{part}.resources.limits.cpu"
+def _no_cpu(values: Values) -> Iterator[Futile]:
+    key = "controller.resources.limits.cpu"
     limit = at(values, key)
     share = amount(limit)
     if share is not None and 0 < share < _NO_CPU:
-        why = f"is {limit}, with which the {part} does not answer its probes in time, and is started anew for ever"
-        yield key, why, ("set ", f"{key} to 100m or more, or leave it out"), limit
+        why = (
+            f"is {limit}, with which each submission takes minutes: it is a JVM, and takes some ten seconds of a whole "
+            "processor"
+        )
+        yield key, why, ("set ", f"{key} to 500m or more, or leave it out"), limit

@@ -15,6 +15,7 @@ Values = Mapping[str, Any]
 
 _LIKE = 0.8
 _SHORTENED = 4
+_FOR_IMAGES = ("imageRegistry", "imagePullSecrets", "image", "registry")
 
 
 def known(key: str, defaults: Values) -> bool:
@@ -58,6 +59,12 @@ def near(key: str, defaults: Values) -> str:
 def had_effect(row: RenamedRow, value: object) -> bool:
     """Whether the charts before 2.0.0 did anything with a value of this key."""
     return row.only is None or value == row.only
+
+
+def unread(values: Values) -> list[str]:
+    """Keys below `global` by which other charts choose their images; the operator's reads nothing there."""
+    given = at(values, "global")
+    return [f"global.{key}" for key in given if key in _FOR_IMAGES] if isinstance(given, Mapping) else []
 
 
 def _beside(upper: str, defaults: Values) -> list[str]:

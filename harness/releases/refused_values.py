@@ -57,6 +57,8 @@ _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OF_CERTIFICATES = {"duration": "2160h", "renewBefore": "0"}
 """cert-manager's own, where values set none; of the time before, it takes a third of the duration."""
 
+_OF_PROMETHEUS = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
 _ENDS = "the controller ends at its start"
 _JITTER = 1.2
 """How much longer than a period of retries client-go wants to have for a renewal (JitterFactor)."""
@@ -97,6 +99,7 @@ def found(values: Values, defaults: Values, name: str) -> Iterator[Refused]:
     yield from _scheduler(used)
     yield from _leading(used)
     yield from _buckets(values)
+    yield from _metric_names(values, defaults)
     yield from _selector(values, defaults)
     yield from _ingress(used)
     for key, why, step, value in futile_values.found(values, defaults):
@@ -274,6 +277,21 @@ def _buckets(values: Values) -> Iterator[Refused]:
         if bounds is None or bounds != sorted(set(bounds)):
             why = f"is {given}, and must be numbers in rising order, with commas and no blanks between them: {_ENDS}"
             yield Refused(key=key, why=why, step=("write ", f"{key} like 0.5,1,2"), value=given)
+
+
+def _metric_names(values: Values, defaults: Values) -> Iterator[Refused]:
+    """What becomes part of a metric's name, or a label of it, in which the controller replaces `-` alone
+    (pkg/util/metrics.go): others are served under another name, or not at all (prometheus/common, model/metric.go).
+    """
+    above = "prometheus.metrics"
+    for key, several in ((f"{above}.prefix", False), (f"{above}.labels", True)):
+        given = at(values, key)
+        if not isinstance(given, str) or not given or at(defaults, key) is None:
+            continue
+        for name in given.split(",") if several else [given]:
+            if not _OF_PROMETHEUS.fullmatch(name.replace("-", "_")):
+                why = f"has {name!r}, which Prometheus has as no name: metrics of applications are not served under it"
+                yield Refused(key=key, why=why, step=("write ", f"{key} with letters, digits and _"), value=given)
 
 
 def _selector(values: Values, defaults: Values) -> Iterator[Refused]:

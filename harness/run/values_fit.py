@@ -30,6 +30,7 @@ from harness.verdicts import Finding, Verdict, errored, passed
 CHECK = "values-fit"
 SHOWN = "values-as-in-production"
 _LEADER = "controller.leaderElection.enable"
+_INSTANCE = "app.kubernetes.io/instance"
 _FIXED = re.compile(r"field is immutable|may not be changed|cannot be (?:changed|updated)|Forbidden: updates to ")
 """The words of an API server for what is fixed when an object is made (k8s.io/apimachinery, pkg/api/validation)."""
 _NEXT = "\n  next: "
@@ -149,7 +150,18 @@ def _mistakes(given: Given, it: ReleaseOnPath) -> Misfit | None:
         for one in refused_values.found(values, defaults, it.release.version)
     ]
     told += [(f"{words}{given.at(_LEADER)}", step) for words, step in _leaderless(merge(defaults, values))]
+    told += _by_another_label(values, given)
     return _told(told) if told else None
+
+
+def _by_another_label(values: Mapping[str, Any], given: Given) -> Iterator[tuple[str, str]]:
+    """A label that the chart writes beside its own of the same key, by which objects of the release are looked for."""
+    labels = at(values, "commonLabels")
+    name = labels.get(_INSTANCE) if isinstance(labels, Mapping) else None
+    if name not in (None, given.name):
+        key = f"commonLabels.{_INSTANCE}"
+        words = f"{key} is {name}, and a run finds what the release has made by that label, as {given.name}"
+        yield f"{words}{given.at(key)}", f"give --release-name {name}, or a further file with {key}: {given.name}"
 
 
 def _leaderless(used: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -252,6 +264,9 @@ def _instead(key: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -
 def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[str]:
     """Values that a chart of the path does not know."""
     values = merge(*given.users)
+    for key in key_names.unread(values):
+        words = "has no effect on the operator, whose chart has image.registry and image.pullSecrets"
+        yield f"{key}{given.at(key)} {words}"
     for it in releases.values():
         own = fitting.defaults(it.chart)
         keys = [f"{key}{_also(given.at(key), _instead(key, values, own))}" for key in fitting.unknown(it.chart, values)]

@@ -28,3 +28,26 @@ def test_a_scheduler_for_all_applications_is_left_out_where_the_operator_knows_i
     (values,), told = adapted([given])
     assert bool(told) is left_out
     assert (values == given) is not left_out
+
+
+def test_a_run_has_no_low_limits_of_processors_and_says_so() -> None:
+    """Upstream's own example of a limit is 100m (values.yaml of the chart)."""
+    given = {"controller": {"resources": {"limits": {"cpu": "100m", "memory": "300Mi"}}}, "webhook": {"replicas": 2}}
+    (first, last), told = adapted(
+        [given, {"webhook": {"resources": {"limits": {"cpu": "50m"}, "requests": {"cpu": 0}}}}]
+    )
+    assert first == given
+    assert last["controller"]["resources"] == {"limits": {"cpu": "1"}, "requests": {"cpu": "100m"}}
+    assert last["webhook"]["resources"] == {"limits": {"cpu": "1"}, "requests": {"cpu": 0}}
+    assert [it.partition(":")[0] for it in told] == [
+        f"{part}.resources.limits.cpu" for part in ("controller", "webhook")
+    ]
+
+
+@pytest.mark.parametrize("limit", ["500m", 1, "2", None, "0", "much"])
+def test_a_limit_that_is_enough_or_none_stays(limit: Any) -> None:
+    given = {
+        "controller": {"resources": {"limits": {"cpu": limit}}},
+        "webhook": {"resources": {"limits": {"cpu": "100m"}}},
+    }
+    assert adapted([given]) == ((given,), ())

@@ -84,6 +84,9 @@ def look(values: Mapping[str, Any], *, refuses: str = "", releases: tuple[str, .
         ({"prometheus": {"metrics": {"jobStartLatencyBuckets": [30, 60]}}}, "is a list, and in the chart of 2.5.2"),
         ({"prometheus": {"metrics": {"jobStartLatencyBuckets": "30s,60s"}}}, "must be numbers in rising order"),
         ({"prometheus": {"metrics": {"jobSubmitLatencyBuckets": "2,1"}}}, "must be numbers in rising order"),
+        ({"commonLabels": {"app.kubernetes.io/instance": "data"}}, "give --release-name data, or a further file with"),
+        ({"prometheus": {"metrics": {"prefix": "1st_"}}}, "has '1st_', which Prometheus has as no name"),
+        ({"prometheus": {"metrics": {"labels": "app_type, team"}}}, "has ' team', which Prometheus has as no name"),
         ({"spark": {"jobNamespaceSelector": {"matchLabels": {"a": "b"}}}}, "is a map, and in the chart of 2.5.2 text"),
         ({"spark": {"jobNamespaceSelector": "team in (a"}}, "is team in (a, which is no selector of labels"),
         ({"spark": {"jobNamespaces": ["a" * 64]}}, "which is no name of a namespace"),
@@ -96,9 +99,8 @@ def look(values: Mapping[str, Any], *, refuses: str = "", releases: tuple[str, .
         ({"controller": {"workqueueRateLimiter": {"bucketQPS": "0"}}}, "is 0, with which the controller gets to no"),
         (
             {"controller": {"resources": {"limits": {"cpu": "5m"}}}},
-            "set controller.resources.limits.cpu to 100m or more",
+            "is 5m, with which each submission takes minutes",
         ),
-        ({"webhook": {"resources": {"limits": {"cpu": 0.01}}}}, "the webhook does not answer its probes in time"),
         (
             {"image": {"repository": "ghcr.io/kubeflow/spark-operator/controller"}},
             "begins with the registry ghcr.io, before which the chart writes ghcr.io",
@@ -172,6 +174,9 @@ def test_what_helm_stumbles_over_is_told_by_its_key() -> None:
         {"controller": {"logLevel": 0, "featureGates": [{"name": "PartialRestart", "enabled": "True"}]}},
         {"controller": {"kubeAPIQPS": 20.5, "batchScheduler": {"kubeSchedulerNames": "volcano"}}},
         {"prometheus": {"metrics": {"jobStartLatencyBuckets": "0.5,1,2e1"}, "podMonitor": {"labels": {}}}},
+        {"commonLabels": {"app.kubernetes.io/instance": "it", "app.kubernetes.io/part-of": "data"}},
+        {"webhook": {"resources": {"limits": {"cpu": "10m"}}}},
+        {"prometheus": {"metrics": {"prefix": "spark-op_", "labels": "app_type,cost-center"}}},
         {"spark": {"jobNamespaceSelector": "team in (a, b),env!=prod,!off, x.io/tier = 1,spark"}},
         {"certManager": {"duration": "2160h", "renewBefore": "360h", "issuerRef": {"name": "ca"}}},
         {
@@ -237,6 +242,7 @@ def test_keys_that_have_no_effect_are_told() -> None:
             "(it has a dot in its name: write it as keys below",
         ),
         ({"webhook": {"podLabels": {"a": "b"}}}, "webhook.podLabels (its name there is webhook.labels) is not in"),
+        ({"global": {"imageRegistry": "a.io", "x": 1}}, "global.imageRegistry has no effect on the operator, whose"),
         ({"webhok": {"enable": False}}, "webhok (did you mean webhook?) is not in the chart of 2.5.2"),
         ({"controller": {"initContainers": []}}, "controller.initContainers is not in the chart of 2.5.2"),
         ({"webhook": {"enable": "false"}}, "takes any text for true: write webhook.enable: false, without quotes"),
