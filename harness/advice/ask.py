@@ -26,7 +26,7 @@ from harness.matrix import own_rows, results
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import Tool
 from harness.matrix.versions import VERSION
-from harness.releases import own_catalogue, umbrella
+from harness.releases import own_catalogue, umbrella, value_places
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at, files_of, merge, profile_name
 from harness.report.advice import Advice, Sentence
@@ -102,7 +102,7 @@ def answer(question: Question) -> Advice:
     pulled, left_out = registry.wanted(_with_image(question, given), origin, target, known, homes, stored)
     seen = registry.look(pulled, question.settings) if question.ask_registry else {}
     looked = Looked(
-        values=registry.copied(remarks, seen),
+        values=[_placed(it, question) for it in registry.copied(remarks, seen)],
         objects=_applications(question, target, folder),
         site=_cluster(question, target),
         registry=registry.remarks(pulled, seen) if seen else (),
@@ -124,6 +124,16 @@ def answer(question: Question) -> Advice:
         chart = str(question.chart) if question.chart else ""
         plan = Plan(deployment=deployment, target=target.release, crds="none", chart=chart)
     return advise(basis, origin, target, looked, plan)
+
+
+def _placed(remark: Remark, question: Question) -> Remark:
+    """A remark that begins with a key of the user's values, with the file and line that set it."""
+    key = remark.sentence.text.partition(" ")[0].rstrip(":,")
+    found = value_places.place(list(map(str, question.values)), key, question.values_key)
+    if not found:
+        return remark
+    sentence = remark.sentence.model_copy(update={"text": f"{remark.sentence.text} ({found})"})
+    return replace(remark, sentence=sentence)
 
 
 def _origin(question: Question, manifest: Manifest | None, around: ends.Around, known: Catalogue, homes: Homes) -> str:

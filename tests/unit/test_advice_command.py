@@ -53,6 +53,18 @@ def test_reports_come_latest_first_and_what_is_none_is_left_out(
     assert "c/results.json is skipped" in caplog.text
 
 
+def test_what_it_says_of_a_value_has_the_file_and_the_line(
+    reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "prod.yaml"
+    file.write_text("platform:\n  operator:\n    webhook: {enable: true}\n    controller:\n      logLevel: warn\n")
+    asked = ["advise", "--from", "2.4.0", "--to", "2.5.2", "--values", str(file), "--values-key", "platform.operator"]
+    cli.main(asked)
+    said = capsys.readouterr().out
+    assert "controller.logLevel is warn, and may be debug" in said
+    assert f"({file}, line 5)" in said
+
+
 def test_it_answers_with_its_exit_status(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(reports, A, "upgrade-2.4.0-2.5.2")
     assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2"]) == 0
