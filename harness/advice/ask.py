@@ -129,7 +129,9 @@ def answer(question: Question) -> Advice:
 def _placed(remark: Remark, question: Question) -> Remark:
     """A remark that begins with a key of the user's values, with the file and line that set it."""
     key = remark.sentence.text.partition(" ")[0].rstrip(":,")
-    found = value_places.place(list(map(str, question.values)), key, question.values_key)
+    files = list(map(str, question.values))
+    # Keys are told as the files have them, some from the top.
+    found = value_places.place(files, key, question.values_key) or value_places.place(files, key)
     if not found:
         return remark
     sentence = remark.sentence.model_copy(update={"text": f"{remark.sentence.text} ({found})"})
