@@ -38,8 +38,10 @@ from harness.commands import (
     snapshot,
     workflow,
 )
+from harness.commands.parser import Parser
 from harness.errors import HarnessError, HostError, UsageError
 from harness.redaction import terminal
+from harness.wording import without_endless
 
 _EPILOG = """\
 exit status of run: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong options or settings;
@@ -96,7 +98,7 @@ def _told(error: HarnessError) -> int:
     from harness.evidence import markdown
 
     # What a program or a file said moves no cursor of a terminal.
-    print(markdown.plain(f"{type(error).__name__}: {error}"), file=sys.stderr)
+    print(markdown.plain(without_endless(f"{type(error).__name__}: {error}")), file=sys.stderr)
     return error.exit_status
 
 
@@ -254,7 +256,7 @@ def _parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
 
 def _parser(only: str = "") -> argparse.ArgumentParser:
     """The parser of all commands, or of this one, where there is one of that name."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="harness",
         description="Will my Spark applications survive the move of the Spark Operator, on my Kubernetes?",
         epilog=_EPILOG,

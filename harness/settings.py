@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +40,33 @@ _ENVIRONMENT = {
     "HARNESS_IMAGE_CACHE_GB": "image_cache_gb",
     "HARNESS_DEBIAN_PACKAGES": "debian_packages",
 }
+
+ARTIFACT_VARIABLE = "HARNESS_ARTIFACT"
+"""The variable with the name under which a CI job uploads its report."""
+
+_PREFIX = "HARNESS_"
+_VARIABLES = (*_ENVIRONMENT, ARTIFACT_VARIABLE)
+"""All that begin so and are read by the package; `.ci/run` reads HARNESS_CI_ENVIRONMENT."""
+_NEAR = 0.78
+"""Others have variables that begin so, too: the CI system of that name, and Perl's Test::Harness."""
+_LONGEST, _LONGEST_NAME = 4096 - 1024, 255
+"""Bytes of a path and of each name in it, as Linux takes them (limits.h), with room for what is written below it."""
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+
+
+def whole(text: str) -> int:
+    """A whole number in the digits 0 to 9. Raises ValueError for what int() takes besides, as ` 7 ` and `1_0`."""
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a whole number; write it in digits, such as 4")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """A number in the digits 0 to 9. Raises ValueError for what float() takes besides, as `1_0`, `nan` and `inf`."""
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        raise ValueError(f"{text[:80]!r} is not a number; write it in digits, such as 2.5")
+    return float(text)
 
 
 def _default_app_slots() -> int:
@@ -119,7 +148,7 @@ class Settings(BaseModel):
     def _a_number(cls, value: Any) -> Any:
         if isinstance(value, bool):
             raise ValueError("it is a number, not true or false")
-        return value
+        return number(value) if isinstance(value, str) else value
 
     @field_validator("cache_dir", "reports_dir")
     @classmethod
@@ -172,6 +201,7 @@ def load(
     data = dict(source.data)
     origin = dict.fromkeys(data, str(path))
     env = os.environ if environment is None else environment
+    _refuse_misspelt(env)
     for variable, key in _ENVIRONMENT.items():
         # A workflow sets what nobody has chosen to nothing.
         if env.get(variable):
@@ -201,6 +231,23 @@ def load(
     return made.model_copy(update={"catalogue_dirs": tuple(_folders(made.catalogue_dirs, path, source))})
 
 
+def _refuse_misspelt(environment: Iterable[str]) -> None:
+    """Raise SettingsError for a variable that is a near miss of one of the project's, or is called by its key."""
+    by_key = {f"{_PREFIX}{key.upper()}": variable for variable, key in _ENVIRONMENT.items()}
+    ends = {it.removeprefix(_PREFIX): it for it in _VARIABLES}
+    for name in environment:
+        if not name.startswith(_PREFIX) or name in _VARIABLES:
+            continue
+        end = name.removeprefix(_PREFIX)
+        near = difflib.get_close_matches(end, [it for it in ends if it[0] == end[:1]], n=1, cutoff=_NEAR)
+        meant = by_key.get(name) or next((ends[it] for it in near), "")
+        if meant:
+            raise SettingsError(
+                f"environment variable {name} has no meaning; did you mean {meant}?",
+                f"rename it to {meant}, or unset it",
+            )
+
+
 def _require_values(source: TomlSource) -> None:
     """Raise SettingsError for a text without anything in it: what is left empty must not mean something else."""
     try:
@@ -211,6 +258,10 @@ def _require_values(source: TomlSource) -> None:
 
 def _require_folder(path: Path, where: str) -> None:
     """Raise SettingsError where a folder neither is nor could be made; what this user may not see, its use tells."""
+    if len(os.fsencode(path)) > _LONGEST or any(len(os.fsencode(it)) > _LONGEST_NAME for it in path.parts):
+        raise SettingsError(
+            f"{where}{str(path)[:80]}… cannot be a folder: it is longer than a path may be", "give another folder"
+        )
     with suppress(PermissionError):
         last = next((it for it in (path, *path.parents) if named_files.there(it)), path)
         why = named_files.why_no_folder(last)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
@@ -17,6 +17,15 @@ _FEW, _SHORT = 6, 2
 
 NOT = "!"
 """Prefix of a name or glob to exclude."""
+
+
+def refuse_empty_exclusions(given: Mapping[str, Sequence[str]]) -> None:
+    """Raise UsageError for a `!` alone among the names of an option."""
+    for option, names in given.items():
+        if any(it.strip() == NOT for it in names):
+            raise UsageError(
+                f"{option} '{NOT}' excludes nothing", f"write what to exclude behind it: {option} '{NOT}NAME'"
+            )
 
 
 def is_glob(name: str) -> bool:

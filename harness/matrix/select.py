@@ -13,7 +13,7 @@ from harness.matrix import expand, path_names, sparks
 from harness.matrix.catalogue import Catalogue, Choice
 from harness.matrix.imported import NOTHING, Imported, why_not_offered
 from harness.matrix.model import Cell, Scenario
-from harness.matrix.names import NOT, covers, effective, is_glob, matching
+from harness.matrix.names import NOT, covers, effective, is_glob, matching, refuse_empty_exclusions
 from harness.matrix.published import with_published
 from harness.matrix.rules import Exclusion, LeftOut, Tier
 from harness.toml_source import TomlSource
@@ -68,6 +68,15 @@ def choose(
     excluded cell that is requested by name; one that only a glob matches is omitted.
     """
     check(catalogue, scenarios)
+    refuse_empty_exclusions(
+        {
+            "--env": selection.environments,
+            "--path": selection.paths,
+            "--scenario": selection.scenarios,
+            "--spark": selection.spark,
+            "--tag": selection.tags,
+        }
+    )
     if selection.is_default:
         found = [cell for row in catalogue.defaults.default for cell in _product(catalogue, row, scenarios)]
         exact = False

@@ -23,7 +23,8 @@ from harness.report.files import set_modes, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, OperatorResult, RunResult, ShardResult, SourceResult
 from harness.report.stored import of_results
-from harness.report.writer import ARTIFACT_VARIABLE, HTML, JUNIT, RESULTS, SUMMARY, read
+from harness.report.writer import HTML, JUNIT, RESULTS, SUMMARY, read
+from harness.settings import ARTIFACT_VARIABLE
 from harness.untrusted import files_below, first_problem, from_json, inside
 
 _WRITTEN = frozenset({RESULTS, JUNIT, HTML, SUMMARY})

@@ -16,14 +16,13 @@ from harness.report import attachments, junit, summary
 from harness.report.files import point_at, set_modes, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, ChartChanges, PlannedCluster, RehearsalResult, RunResult
+from harness.settings import ARTIFACT_VARIABLE
 from harness.untrusted import require_relative
 
 RESULTS = "results.json"
 JUNIT = "junit.xml"
 HTML = "index.html"
 SUMMARY = "summary.md"
-ARTIFACT_VARIABLE = "HARNESS_ARTIFACT"
-"""In CI: the name of the artefact that the report is uploaded as."""
 
 
 class ReportWriter:

@@ -191,3 +191,39 @@ def test_the_home_folder_of_nobody_is_no_folder_of_that_name(tmp_path: Path) -> 
     file = toml(tmp_path, 'cache_dir = "~no-such-user/cache"\n')
     assert "cache_dir: ~no-such-user is no user with a home folder here" in refused(file).message
     assert "~no-such-user" in refused(None, {"HARNESS_CACHE": "~no-such-user/x"}).message
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("HARNESS_CASHE", "HARNESS_CACHE"),
+        ("HARNESS_JOB", "HARNESS_JOBS"),
+        ("HARNESS_CACHE_DIR", "HARNESS_CACHE"),
+        ("HARNESS_ARTEFACT", "HARNESS_ARTIFACT"),
+    ],
+)
+def test_a_misspelt_variable_is_told_what_it_was_meant_for(variable: str, meant: str) -> None:
+    error = refused(None, {variable: "x"})
+    assert f"environment variable {variable} has no meaning; did you mean {meant}?" in error.message
+    assert error.next_step == f"rename it to {meant}, or unset it"
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    # Those of the CI system called Harness, of Perl's Test::Harness, and of .ci/run.
+    ends = (
+        "WORKSPACE BUILD_ID STAGE_ID CACHE_SERVICE_TOKEN ENVIRONMENT_ID VERSION OPTIONS TIMER RESOURCE CI_ENVIRONMENT"
+    )
+    assert settings.load(environment={f"HARNESS_{it}": "x" for it in ends.split()})
+
+
+@pytest.mark.parametrize("text", ["٣", "1_0", " 4", "nan", "1e400"])
+def test_a_number_has_the_digits_that_everybody_writes(text: str) -> None:
+    assert "environment variable HARNESS_JOBS: key jobs" in refused(None, {"HARNESS_JOBS": text}).message
+
+
+@pytest.mark.parametrize("path", ["/srv/" + "a" * 256, "/srv" + "/abc" * 900])
+def test_a_folder_whose_name_is_longer_than_a_path_may_be(path: str) -> None:
+    error = refused(None, {"HARNESS_REPORTS": path})
+    assert error.message.startswith(
+        f"environment variable HARNESS_REPORTS: {path[:80]}… cannot be a folder: it is longer"
+    )

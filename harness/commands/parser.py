@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parser of `harness` and of each of its commands: argparse's, which takes nothing silently for something else."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from harness.settings import number, whole
+from harness.wording import without_endless
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses an option of one value that is given twice with different values, where argparse takes the last; and
+    numbers that only Python writes so, such as `1_0`, `nan` or digits of other scripts.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.given: dict[str, object] = {}
+        for action in (None, "store"):
+            self.register("action", action, _Once)
+        self.register("type", int, _told(whole))
+        self.register("type", float, _told(number))
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, which calls it also for the parsers of commands."""
+        self.given = {}
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse's, and no longer than anybody reads."""
+        super().error(without_endless(message))
+
+
+class _Once(argparse.Action):
+    """Stores a value."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if option_string and isinstance(parser, Parser):
+            before = parser.given.setdefault(self.dest, values)
+            if before != values:
+                raise argparse.ArgumentError(
+                    self, f"given twice, as {before!s:.80} and as {values!s:.80}; it takes one value: omit the other"
+                )
+        setattr(namespace, self.dest, values)
+
+
+def _told(read: Any) -> Any:
+    """A type of argparse, whose errors say what is wrong: of a ValueError, it would only name the type."""
+
+    def typed(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as wrong:
+            raise argparse.ArgumentTypeError(str(wrong)) from wrong
+
+    return typed
