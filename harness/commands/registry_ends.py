@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
@@ -82,12 +81,9 @@ def copy(
 
 def names(src: str, dst: str) -> tuple[ImageReference, ImageReference]:
     """Both names; DST has the tag of SRC where it gives none. Raises UsageError."""
-    from harness.images.references import ImageReference, is_tagged
+    from harness.images.references import ends_of_copy
 
-    image, to = ImageReference.parse(src), ImageReference.parse(dst)
-    if not is_tagged(dst) and not to.digest:
-        to = dataclasses.replace(to, tag=image.tag, digest="" if image.tag else image.digest)
-    return image, to
+    return ends_of_copy(src, dst)
 
 
 @contextmanager

@@ -115,6 +115,14 @@ def is_tagged(text: str) -> bool:
     return ":" in text.partition("@")[0].rpartition("/")[2]
 
 
+def ends_of_copy(src: str, dst: str) -> tuple[ImageReference, ImageReference]:
+    """The names of a copy's ends: where `dst` has no tag, it gets that of `src`, or its digest. Raises UsageError."""
+    image, to = ImageReference.parse(src), ImageReference.parse(dst)
+    if not is_tagged(dst) and not to.digest:
+        to = replace(to, tag=image.tag, digest="" if image.tag else image.digest)
+    return image, to
+
+
 def names_host(name: str) -> bool:
     """Whether the first part of a name is a registry host: `acme.azurecr.io/spark`."""
     first, slash, _ = name.partition("/")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import UsageError
-from harness.images.references import ImageReference, names_host
+from harness.images.references import ImageReference, ends_of_copy, names_host
 from harness.matrix.release import Release
 from harness.toml_source import TomlSource
 from harness.untrusted import no_file
@@ -29,7 +29,7 @@ class PlannedRelease(_Row):
 
     version: str
     to: str
-    parts: tuple[Part, ...] = get_args(Part)
+    parts: tuple[Part, ...] = Field(default=get_args(Part), min_length=1)
 
 
 class PlannedImage(_Row):
@@ -50,8 +50,8 @@ class Plan:
 def read(file: Path, release: Callable[[str], Release], spark_image: Callable[[str], str]) -> Plan:
     """The plan in a file; `release` finds a version, `spark_image` names the image of a Spark version.
 
-    Raises UsageError for a file that is missing, empty or wrong, for a version that is unknown, and for what is no name
-    of an image; it names file, line and key.
+    Raises UsageError for a file that is missing, empty or wrong, for a version that is unknown, for what is no name of
+    an image, for a copy of an image to itself, and for two images that become one; it names file, line and key.
     """
     if not file.is_file():
         raise UsageError(no_file("the plan", file), "docs/publishing.md shows one")
@@ -59,23 +59,38 @@ def read(file: Path, release: Callable[[str], Release], spark_image: Callable[[s
     source.require_only("release", "image")
     source.require_values()
     images: list[tuple[str, str]] = []
+    taken: dict[str, str] = {}
     left_out: list[str] = []
     for number, row in enumerate(source.rows("release", PlannedRelease)):
         with _told(source, "release", number, "version"):
             found = release(row.version)
         with _told(source, "release", number, "to"):
-            images += _below(row.to, _names(found, row.parts, spark_image))
+            images += (pair for pair in _below(row.to, _names(found, row.parts, spark_image)) if _is_new(pair, taken))
         if "chart" in row.parts and not found.chart_oci:
             left_out.append(f"the chart of {row.version} is in no registry, but at {found.chart_repository}")
     for number, image in enumerate(source.rows("image", PlannedImage)):
         with _told(source, "image", number, "src"):
             ImageReference.parse(image.src)
         with _told(source, "image", number, "dst"):
-            ImageReference.parse(image.dst)
-        images.append((image.src, image.dst))
+            if _is_new((image.src, image.dst), taken):
+                images.append((image.src, image.dst))
     if not images:
         raise UsageError(f"the plan {file} names nothing", "add a [[release]] or an [[image]]; see docs/publishing.md")
-    return Plan(images=tuple(dict.fromkeys(images)), left_out=tuple(left_out))
+    return Plan(images=tuple(images), left_out=tuple(left_out))
+
+
+def _is_new(pair: tuple[str, str], taken: dict[str, str]) -> bool:
+    """Whether a pair is not in the plan yet; `taken` has each target's source. Raises UsageError."""
+    src, dst = pair
+    source, target = (it.canonical for it in ends_of_copy(src, dst))
+    if source == target:
+        raise UsageError(f"{dst} is the image itself that is copied", "give another destination, or take the row out")
+    if target not in taken:
+        taken[target] = source
+        return True
+    if taken[target] != source:
+        raise UsageError(f"{target} is the destination of {taken[target]} already", "give each image a name of its own")
+    return False
 
 
 @contextmanager

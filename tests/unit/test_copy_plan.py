@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.foundry import spark
 from harness.images.references import ImageReference
 from harness.matrix import catalogue
@@ -83,3 +83,29 @@ def test_a_wrong_plan_is_told(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UsageError) as told:
         plan_of(tmp_path, text)
     assert said in str(told.value)
+
+
+IMAGE = '[[image]]\nsrc = "{}"\ndst = "{}"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (IMAGE.format("a.b/c:1", "a.b/c:1"), "line 3: key dst: a.b/c:1 is the image itself"),
+        (IMAGE.format("spark:1", "docker.io/library/spark"), "line 3: key dst: docker.io/library/spark is the image"),
+        (
+            IMAGE.format("a.b/c:1", "a.b/z:1") + IMAGE.format("a.b/d:1", "a.b/z"),
+            "line 6: key dst: a.b/z:1 is the destination of a.b/c:1 already",
+        ),
+        (
+            '[[release]]\nversion = "2.5.2"\nto = "ghcr.io"\nparts = ["operator"]\n',
+            "line 3: key to: ghcr.io/kubeflow/spark-operator/controller:2.5.2 is the image itself",
+        ),
+        ('[[release]]\nversion = "2.5.2"\nto = "a.b"\nparts = []\n', "line 4: key parts"),
+    ],
+)
+def test_a_plan_that_copies_nothing_or_two_images_to_one_name(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(HarnessError) as refused:
+        plan_of(tmp_path, text)
+    assert refused.value.exit_status == 2
+    assert said in refused.value.message
