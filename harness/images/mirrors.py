@@ -88,7 +88,7 @@ def _is_plain(url: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    return port != 0 and url == url.strip() and not re.search(r"[?#]", url) and not re.search(r"\s", parts.netloc)
+    return port != 0 and not re.search(r"[?#\s]", url)
 
 
 def _registry_host(value: str) -> str:

@@ -91,9 +91,36 @@ def _require_usable(name: str, context: Mapping[str, Any], own: Mapping[str, lis
         problem = f"Kubernetes 1.26 gave up the auth-provider {provider.get('name')!r}: it needs a login plugin (exec)"
     for entry in (*own["clusters"], *own["users"]):
         inner = entry.get("cluster") or entry.get("user") or {}
+        problem = problem or _wrong_kind(inner)
         problem = problem or next((f"its {it} is not PEM in base64" for it in _DATA if not _is_pem(inner.get(it))), "")
     if problem:
         raise UsageError(f"the context {name} cannot be used: {problem}", "kubectl config view --minify shows it")
+
+
+_TEXTS = (
+    *("server", "tls-server-name", "proxy-url", "certificate-authority", "certificate-authority-data"),
+    *("client-certificate", "client-certificate-data", "client-key", "client-key-data"),
+    *("token", "tokenFile", "username", "password"),
+)
+_SWITCHES = ("insecure-skip-tls-verify", "disable-compression")
+_OTHERS = ("as", "as-uid", "as-groups", "as-user-extra")
+"""By which kubectl acts as somebody else. The Kubernetes client for Python (config/kube_config.py) ignores them."""
+
+
+def _wrong_kind(inner: Mapping[str, Any]) -> str:
+    """What is no text or no switch and has to be one (client-go, tools/clientcmd/api/v1/types.go), in words; its value
+    may be a secret.
+    """
+    for key in _SWITCHES:
+        if not isinstance(inner.get(key), bool | None):
+            return f"its {key} is {inner[key]!r}, and must be true or false without quotes"
+    for key in _TEXTS:
+        if not isinstance(inner.get(key), str | None):
+            return f"its {key} is not text: write it in quotes"
+    for key in _OTHERS:
+        if inner.get(key):
+            return f"its user acts as another one ({key}), which this command cannot: give a context without that"
+    return ""
 
 
 _DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")

@@ -196,6 +196,7 @@ _OF_LOCKS: dict[str, tuple[str | bytes, str]] = {
 _OF_CONFIGS: dict[str, tuple[str | bytes, str]] = {
     "not TOML": ("a = ", "line"),
     "not UTF-8": (b"\xff\xfe", "cannot be read"),
+    "a blank in a mirror's path": ('[mirrors."ghcr.io"]\nurl = "https://m.example/a b"\n', "line 2"),
     "unknown key": ("caches = 1\n", "caches"),
     "cache_dir a number": ("cache_dir = 7\n", "cache_dir"),
     "cache_dir with NUL": ('cache_dir = "a\\u0000b"\n', "cache_dir"),
@@ -276,6 +277,13 @@ _OF_KUBECONFIGS: dict[str, tuple[tuple[str, str], str]] = {
     "a cluster that is a text": (('cluster: {server: "https://127.0.0.1:1"}', "cluster: x"), "clusters"),
     "a user that is a list": (("user: {token: x}", "user: [a]"), "users"),
     "a plugin that is a text": (("token: x", "exec: x"), "users"),
+    "a switch that is a text": (
+        (':1"', ':1", insecure-skip-tls-verify: "maybe"'),
+        "insecure-skip-tls-verify is 'maybe'",
+    ),
+    "a token that is a number": (("token: x", "token: 4711"), "its token is not text: write it in quotes"),
+    "a proxy that is a list": ((':1"', ':1", proxy-url: [a]'), "its proxy-url is not text"),
+    "a user that acts as another": (("token: x", "token: x, as: admin"), "acts as another one (as)"),
     "a provider of old": (("token: x", "auth-provider: {name: gcp}"), "auth-provider 'gcp'"),
 }
 SNAPSHOT = ("snapshot", "--kubeconfig")
