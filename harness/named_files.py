@@ -12,7 +12,7 @@ import codecs
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -100,6 +100,21 @@ def is_own_folder(folder: Path, begins: Mapping[str, str], names: Collection[str
         )
     except OSError:
         return False
+
+
+def links(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Links below a folder that `below` passes over, and why, in words: those to folders, and those to nothing. What is
+    hidden is left out.
+    """
+    for at, folders, names in os.walk(folder):
+        for name in sorted((*folders, *names)):
+            path = Path(at, name)
+            if name.startswith(".") or not path.is_symlink():
+                continue
+            if path.is_dir():
+                yield path, "it is a link to a folder, and these are not followed"
+            elif not path.exists():
+                yield path, "it is a link that leads nowhere"
 
 
 def below(folder: Path, unlisted: Callable[[OSError], None] | None = None) -> list[Path]:

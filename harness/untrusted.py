@@ -32,8 +32,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 """The form of a run id: `harness.evidence.ledger.new_run_id` makes them."""
-SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]*")
-"""A part of a cell's id, which is also the name of a folder."""
+SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]{0,199}")
+"""A part of a cell's id, which is also the name of a folder: file systems take 255 bytes, and suffixes come to it."""
 
 _NEXT = "use the file unmodified, as the harness wrote it; do not use files from people you do not trust"
 
@@ -131,7 +131,7 @@ def _matches(pattern: re.Pattern[str], what: str, *, or_empty: bool = False) -> 
 def _cell_id(text: str) -> str:
     parts = text.split("/")
     if len(parts) != 3 or not all(SEGMENT.fullmatch(part) for part in parts):
-        raise ValueError(f"{text[:80]!r} is not the id of a cell, environment/path/scenario")
+        raise ValueError(f"{text[:80]!r} is not the id of a cell: environment/path/scenario, none of over 200 letters")
     return text
 
 

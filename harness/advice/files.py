@@ -14,15 +14,14 @@ import yaml
 
 from harness import named_files
 from harness.advice.objects import Stored
-from harness.apps import kustomize
+from harness.apps import kustomize, listing
 from harness.apps.moving import texts
 from harness.apps.objects import GROUP, RESOURCES
 from harness.apps.unfilled import Template
 from harness.audit.expressions import is_known
 from harness.errors import UsageError
-from harness.releases.manifests import SUFFIXES
 from harness.releases.values import Loader, with_text_keys
-from harness.untrusted import check_yaml, files_below
+from harness.untrusted import check_yaml
 
 _KINDS = frozenset(it.kind for it in RESOURCES)
 _INSIDE = re.compile(rf"^\s*[\"']?kind[\"']?:\s*[\"']?(?:{'|'.join(sorted(_KINDS))})\b", re.M)
@@ -48,7 +47,8 @@ def in_folder(folder: Path) -> Folder:
     found: list[Stored] = []
     left_out: list[str] = []
     templates: list[Template] = []
-    files = [it for it in named_files.listed("--apps", folder, files_below) if it.suffix in SUFFIXES]
+    files, passed = listing.manifests(folder)
+    left_out += [f"{it.path} is left out: {it.why}" for it in passed]
     patches = kustomize.patches(folder)
     for file in files:
         if file.resolve() in patches:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +43,7 @@ def manifests(folder: Path) -> tuple[list[Path], list[Passed]]:
 
 def _links(folder: Path) -> Iterator[Passed]:
     """Links to folders, which nobody follows, and links to nothing."""
-    for at, folders, names in os.walk(folder):
-        for name in sorted((*folders, *names)):
-            path = Path(at, name)
-            if name.startswith(".") or not path.is_symlink():
-                continue
-            shown = str(path.relative_to(folder))
-            if path.is_dir():
-                yield Passed(path=shown, what="the folder", why="it is a link to a folder, and these are not followed")
-            elif path.suffix in SUFFIXES and not path.exists():
-                yield Passed(path=shown, what="the file", why="it is a link that leads nowhere")
+    for path, why in named_files.links(folder):
+        if path.is_dir() or path.suffix in SUFFIXES:
+            what = "the folder" if path.is_dir() else "the file"
+            yield Passed(path=str(path.relative_to(folder)), what=what, why=why)

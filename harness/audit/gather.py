@@ -44,10 +44,11 @@ class Mention:
 
 @dataclass(frozen=True, kw_only=True)
 class Unreadable:
-    """A file or a part of it that could not be read, and why."""
+    """A file or a part of it that could not be read, and why; `refused` is whether the system did not let it be."""
 
     where: str
     why: str
+    refused: bool = False
 
 
 def of_objects(objects: Iterable[Any], origin: str, homes: Homes | None = None) -> list[Mention]:
@@ -71,9 +72,14 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
     problems: list[Unreadable] = []
 
     def unlisted(refused: OSError) -> None:
-        problems.append(Unreadable(where=str(refused.filename or folder), why=f"not looked into: {refused.strerror}"))
+        problems.append(
+            Unreadable(where=str(refused.filename or folder), why=f"not looked into: {refused.strerror}", refused=True)
+        )
 
     files = named_files.below(folder, unlisted) if folder.is_dir() else [folder]
+    for link, why in named_files.links(folder) if folder.is_dir() else ():
+        if link.is_dir() or link.suffix in SUFFIXES:
+            problems.append(Unreadable(where=link.relative_to(folder).as_posix(), why=why))
     for file in (it for it in files if it.suffix in SUFFIXES or it == folder):
         if not file.is_file():
             continue
@@ -86,7 +92,8 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
             problems.append(Unreadable(where=line, why=f"not valid YAML: {broken.problem or broken.context}"))
             continue
         except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
-            problems.append(Unreadable(where=shown, why=str(broken)))
+            refused = isinstance(broken, OSError)
+            problems.append(Unreadable(where=shown, why=str(broken), refused=refused))
             continue
         read.append((shown, documents))
     config = deployed.config_of(it for _, documents in read for it in documents)

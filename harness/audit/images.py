@@ -53,8 +53,12 @@ class ImageAudit:
 
     @property
     def exit_status(self) -> int:
-        """1 when there is an error, else 0: an unavailable image is neither right nor wrong."""
-        return 1 if self.count(Severity.ERROR) else 0
+        """1 when there is an error, else 3 if the system did not let something be read, else 0: an unavailable image is
+        neither right nor wrong.
+        """
+        if self.count(Severity.ERROR):
+            return 1
+        return 3 if any(it.refused for it in self.unreadable) else 0
 
 
 def wanted(mentions: Iterable[Mention]) -> list[ImageReference]:

@@ -16,7 +16,7 @@ from harness.errors import UsageError
 from harness.releases import encrypted
 from harness.releases.home import require_namespace
 from harness.releases.values import Loader, with_text_keys
-from harness.untrusted import check_yaml, files_below
+from harness.untrusted import check_yaml
 
 CRD, NAMESPACE, SECRET = "CustomResourceDefinition", "Namespace", "Secret"
 
@@ -73,14 +73,20 @@ Documents = tuple[Document, ...]
 def read(folder: Path) -> Documents:
     """All objects of the YAML and JSON files below a folder, by the order of files; lists are taken apart.
 
-    Raises UsageError with file and line for what kubectl would not apply as it is: text that is no YAML, templates,
+    A link to a file is read in its place, once for each file. Raises UsageError for a link that cannot be followed, and
+    with file and line for what kubectl would not apply as it is: text that is no YAML, templates,
     kustomizations, encrypted files, objects without a name; and for the same object twice.
     """
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--before {folder} {what}", "give the folder with the manifests")
-    files = [it for it in named_files.listed("--before", folder, files_below) if it.suffix in SUFFIXES]
-    found = [it for file in files for it in of_file(file, str(file.relative_to(folder)))]
+    files = {it.resolve(): it for it in reversed(named_files.listed("--before", folder)) if it.suffix in SUFFIXES}
+    for link, why in named_files.links(folder):
+        if link.is_dir() or link.suffix in SUFFIXES:
+            raise UsageError(
+                f"--before {folder}: {link} is not applied: {why}", "put what it is meant for in its place"
+            )
+    found = [it for file in sorted(files.values()) for it in of_file(file, str(file.relative_to(folder)))]
     if not found:
         raise UsageError(f"there is no manifest below {folder}", f"files of --before end in {', '.join(SUFFIXES)}")
     _require_unique(found)

@@ -16,8 +16,9 @@ import pytest
 import report_samples
 
 from harness import cli, named_files, process
+from harness.advice import files
 from harness.errors import UsageError
-from harness.releases import chart_files
+from harness.releases import chart_files, manifests
 from harness.run import lockstore
 from harness.under_test import tree
 
@@ -252,3 +253,52 @@ def test_a_plan_with_nothing_for_a_value(
     (tmp_path / "plan.toml").write_text(plan)
     status, err = told(capsys, "registry", "copy", "--plan", str(tmp_path / "plan.toml"))
     assert (status, f"{tmp_path / 'plan.toml'}, {said}" in err) == (2, True), err
+
+
+def folder_of_links(folder: Path) -> Path:
+    """A folder with a link to a file, one to a folder, and one to nothing."""
+    folder.mkdir()
+    (folder.parent / "etl.yaml").write_text(APP)
+    (folder.parent / "others").mkdir()
+    for name, target in (("etl.yaml", "../etl.yaml"), ("others", "../others"), ("gone.yaml", "nowhere")):
+        (folder / name).symlink_to(target)
+    return folder
+
+
+def test_advice_follows_links_as_a_run_does_and_names_those_that_lead_to_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folder_of_links(tmp_path / "apps")
+    cli.main(["advise", "--from", "2.2.1", "--to", "2.5.2", "--apps", str(folder), "--json"])
+    told = capsys.readouterr().out
+    assert "gone.yaml is left out: it is a link that leads nowhere" in told
+    assert "others is left out: it is a link to a folder, and these are not followed" in told
+    assert [it.name for it in files.in_folder(folder).found] == ["mine"]
+
+
+@pytest.mark.parametrize("what", ["others", "gone.yaml"])
+def test_manifests_that_cannot_be_applied_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str) -> None:
+    folder = folder_of_links(tmp_path / "before")
+    (tmp_path / "etl.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
+    for it in {"others", "gone.yaml"} - {what}:
+        (folder / it).unlink()
+    status, err = told(capsys, *RUN, "kind-1.34/install-2.5.2/spark-pi", "--before", str(folder))
+    assert (status, f"{folder / what} is not applied: it is a link" in err) == (2, True), err
+    (folder / what).unlink()
+    (folder / "again.yaml").symlink_to("etl.yaml")
+    assert [it.name for it in manifests.read(folder)] == ["x"]
+
+
+def test_manifests_that_the_system_did_not_let_be_read_are_not_clean(
+    tmp_path: Path, unlisted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folder_of_links(tmp_path / "manifests")
+    (tmp_path / "etl.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
+    words = ["audit", "images", "--source", "upstream", "--manifests", str(folder)]
+    assert cli.main(words) == 0
+    shown = capsys.readouterr().out
+    assert "warning unreadable: gone.yaml: it is a link that leads nowhere" in shown
+    assert "warning unreadable: others: it is a link to a folder" in shown
+    (folder / unlisted).mkdir()
+    assert cli.main(words) == 3
+    assert f"{folder / unlisted}: not looked into: Permission denied" in capsys.readouterr().out

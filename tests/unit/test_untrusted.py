@@ -32,7 +32,19 @@ SMALL = Bounds(entries=5, file=1000, total=2000)
         (
             CellId,
             ["kind-1.34/install-2.5.2/spark-pi", "k3d-1.36/upgrade-2.2.1@docker.io-2.5.2+crds=apply/spark-3.5"],
-            ["", "a/b", "a/b/c/d", "/b/c", "a/../c", "a/./c", ".a/b/c", "a/b/c\0", "a/b\\c/d", "a/b/c d"],
+            [
+                "a/b/" + "c" * 201,
+                "",
+                "a/b",
+                "a/b/c/d",
+                "/b/c",
+                "a/../c",
+                "a/./c",
+                ".a/b/c",
+                "a/b/c\0",
+                "a/b\\c/d",
+                "a/b/c d",
+            ],
         ),
     ],
 )
