@@ -56,7 +56,7 @@ def _prune(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     wanted = run_options.settings_of(parsed)
     most = wanted.image_cache_gb if parsed.keep_gb is None else parsed.keep_gb
-    if not 0 <= most < float("inf"):
+    if most < 0:
         raise UsageError(f"--keep-gb {most} is not a size in GB", "give a number such as 5, or 0 to remove everything")
     cache = ImageCache.of(wanted)
     for image in cache.prune(most * _GIGABYTE):

