@@ -3,10 +3,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import yaml
 
-Loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-"""Makes plain data alone, of no class that a text names."""
+_SAFE = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+
+class Loader(_SAFE):  # type: ignore[misc, valid-type]
+    """Makes plain data alone, of no class that a text names. All that it raises is yaml.YAMLError."""
+
+
+def _told(construct: Callable[[Any, Any], Any], kind: str) -> Callable[[Any, Any], Any]:
+    """What constructs a scalar, whose errors PyYAML lets pass: of a number with more digits than Python takes, of the
+    31st of February, of a text with a tag that does not fit.
+    """
+
+    def constructed(loader: Any, node: Any) -> Any:
+        try:
+            return construct(loader, node)
+        except (ValueError, LookupError, AttributeError, OverflowError) as wrong:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value[:40]!r} is not a {kind} that can be read", node.start_mark
+            ) from wrong
+
+    return constructed
+
+
+for _kind in ("bool", "int", "float", "timestamp"):
+    _tag = f"tag:yaml.org,2002:{_kind}"
+    Loader.add_constructor(_tag, _told(_SAFE.yaml_constructors[_tag], _kind))
 
 BaseLoader = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 """The same, with every scalar as the text that was written."""

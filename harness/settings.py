@@ -51,6 +51,7 @@ _NEAR = 0.78
 """Others have variables that begin so, too: the CI system of that name, and Perl's Test::Harness."""
 _LONGEST, _LONGEST_NAME = 4096 - 1024, 255
 """Bytes of a path and of each name in it, as Linux takes them (limits.h), with room for what is written below it."""
+_LAST_PORT = 65535
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
@@ -60,6 +61,13 @@ def whole(text: str) -> int:
     if not _WHOLE.fullmatch(text):
         raise ValueError(f"{text[:80]!r} is not a whole number; write it in digits, such as 4")
     return int(text)
+
+
+def port(text: str) -> int:
+    """The number of a port, or 0 for any that is free. Raises ValueError."""
+    if not 0 <= (found := whole(text)) <= _LAST_PORT:
+        raise ValueError(f"{found} is not the number of a port; give one from 1 to {_LAST_PORT}, or 0 for a free one")
+    return found
 
 
 def number(text: str) -> float:

@@ -87,6 +87,11 @@ class TomlSource:
             raise CatalogueError(f"{self.file}: it is nested too deep", "write it as the documentation shows") from deep
         except tomllib.TOMLDecodeError as broken:
             raise self._not_toml(broken) from broken
+        except ValueError as endless:
+            # Of a number with more digits than Python takes, tomllib says no line.
+            raise CatalogueError(f"{self.file}: a number in it cannot be read: {endless}", "write less digits") from (
+                endless
+            )
 
     def _not_toml(self, broken: tomllib.TOMLDecodeError) -> CatalogueError:
         """The error for a text that is not TOML, with the last key that begins before the place where reading ended."""

@@ -187,6 +187,8 @@ class Bounds:
     total: int
     links: bool = False
     """Whether it may hold links to other things in it."""
+    again: bool = False
+    """Whether it may hold a file twice; which of them counts depends on the reader."""
 
 
 CHART_BOUNDS = Bounds(entries=10_000, file=5 * MEBIBYTE, total=100 * MEBIBYTE)
@@ -195,7 +197,7 @@ CHART_BOUNDS = Bounds(entries=10_000, file=5 * MEBIBYTE, total=100 * MEBIBYTE)
 EVIDENCE_BOUNDS = Bounds(entries=20_000, file=1024 * MEBIBYTE, total=4096 * MEBIBYTE)
 """Far above what the evidence of a cell comes to."""
 
-IMAGE_BOUNDS = Bounds(entries=500_000, file=64 * 1024 * MEBIBYTE, total=256 * 1024 * MEBIBYTE, links=True)
+IMAGE_BOUNDS = Bounds(entries=500_000, file=64 * 1024 * MEBIBYTE, total=256 * 1024 * MEBIBYTE, links=True, again=True)
 """Images of tens of gigabytes exist; what bounds them in practice is the disk. `docker save` of Docker 20.10 links a
 layer that is there already."""
 
@@ -214,6 +216,7 @@ class Archive:
         Raises UsageError at a link, a device, a name that leads out, and beyond the bounds.
         """
         total = 0
+        names: set[str] = set()
         for number, member in enumerate(self._tar, 1):
             if number > self._bounds.entries:
                 raise self._refused(f"it has more than {self._bounds.entries} entries")
@@ -223,6 +226,9 @@ class Archive:
                 self._require_kind(member, name)
             except ValueError as wrong:
                 raise self._refused(str(wrong)) from wrong
+            if member.isfile() and not self._bounds.again and name in names:
+                raise self._refused(f"it has {name[:80]!r} twice")
+            names.add(name)
             total += member.size
             if member.size > self._bounds.file:
                 raise self._refused(f"{name[:80]!r} is a file of {member.size >> 20} MiB")

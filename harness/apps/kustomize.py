@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from harness import named_files
+from harness import libyaml, named_files
 from harness.untrusted import check_yaml
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -31,7 +31,7 @@ def patches(folder: Path) -> frozenset[Path]:
 
 def _named(file: Path) -> Iterator[str]:
     try:
-        found: Any = yaml.safe_load(check_yaml(named_files.text(file)))
+        found: Any = yaml.load(check_yaml(named_files.text(file)), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, OSError, UnicodeDecodeError):
         return
     for key in _PATCHES if isinstance(found, Mapping) else ():

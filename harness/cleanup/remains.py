@@ -20,6 +20,7 @@ from typing import Any, Literal
 import psutil
 import yaml
 
+from harness import libyaml
 from harness.cleanup import engine
 from harness.cleanup.engine import anonymous_volumes
 from harness.cleanup.ownership import IN_ENGINE, Claim, Scope, Stranger, stranger_process, strangers, whose
@@ -314,7 +315,7 @@ def _user_kubeconfigs() -> list[Path]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     """A kubeconfig's content; one that cannot be read as such has no contexts."""
     try:
-        document = yaml.safe_load(check_yaml(path.read_text()))
+        document = yaml.load(check_yaml(path.read_text()), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     return document if isinstance(document, dict) else {}

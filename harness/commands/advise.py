@@ -132,6 +132,7 @@ def _site(parsed: argparse.Namespace) -> Iterator[Reading | None]:
 
 def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
     from harness.advice.ask import Question
+    from harness.releases import umbrella
 
     home, slash, name = parsed.release_name.rpartition("/")
     if parsed.release_name and not (_NAME.fullmatch(name) and (not slash or (reading and _NAME.fullmatch(home)))):
@@ -140,6 +141,8 @@ def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
             "give it as `helm list --all-namespaces` shows it",
         )
     asked = run_options.read(parsed)
+    if not asked.chart:
+        umbrella.require_files(asked.values, asked.values_key)
     wanted = run_options.settings_of(parsed)
     return Question(
         settings=wanted,

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness import options as run_options
 from harness import settings
+from harness.errors import UsageError
 from harness.evidence.temporary import temporary
 from harness.report.text import wide_console
 from harness.wording import counted
@@ -101,10 +102,13 @@ def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.audit import docs, told
     from harness.audit.homes import Homes
-    from harness.errors import UsageError
     from harness.matrix import catalogue as catalogues
 
     homes = Homes(catalogues.releases_of(settings.load()))
+    if parsed.emit and (parsed.folder or parsed.sarif or parsed.changelogs):
+        raise UsageError(
+            "--emit prints a rule and reads nothing: it takes no folder, --sarif or --changelogs", "leave them out"
+        )
     if parsed.emit:
         from harness.audit import emit
 
@@ -149,7 +153,6 @@ def _mended(audit: Any, homes: Any, parsed: argparse.Namespace) -> Any:
 def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, known: Any, homes: Any) -> Any:
     from harness.audit import subjects
     from harness.bootstrap import tools
-    from harness.errors import UsageError
     from harness.releases import charts
 
     if (parsed.manifests or parsed.context) and parsed.values:

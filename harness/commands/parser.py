@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from harness.settings import number, whole
+from harness.settings import number, port, whole
 from harness.wording import without_endless
 
 
@@ -23,6 +23,7 @@ class Parser(argparse.ArgumentParser):
             self.register("action", action, _Once)
         self.register("type", int, _told(whole))
         self.register("type", float, _told(number))
+        self.register("type", port, _told(port))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's, which calls it also for the parsers of commands."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from harness import options as run_options
 from harness.errors import HostError, UsageError
 from harness.report.text import wide_console
+from harness.settings import port
 
 if TYPE_CHECKING:
     from harness.registries.front.access_log import Request
@@ -31,7 +32,7 @@ def declare(actions: Any, command: run_options.Command) -> None:
         help="ghcr.io (default), docker.io, or one of registries.toml in catalogue_dirs",
     )
     up.add_argument("--name", default="", metavar="NAME", help="its name (default: the profile)")
-    up.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
+    up.add_argument("--port", type=port, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
     up.add_argument(
         "--package",
         action="append",

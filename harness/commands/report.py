@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import options as run_options
+from harness.settings import port
 
 if TYPE_CHECKING:
     from harness.report.model import RunResult
@@ -97,7 +98,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
         )
         run_options.declare(action.add_argument, run_options.CONFIG)
         if name == "serve":
-            action.add_argument("--port", type=int, default=0, metavar="N", help="the port (default: a free one)")
+            action.add_argument("--port", type=port, default=0, metavar="N", help="the port (default: a free one)")
 
 
 def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

@@ -37,6 +37,8 @@ def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     wanted = run_options.settings_of(parsed)
     if parsed.list:
+        if parsed.cell is not None or parsed.node is not None or parsed.program:
+            raise UsageError("--list cannot be combined with a cell, --node or a command", "leave out one of them")
         if parsed.run:
             raise UsageError("--list and --run cannot be combined: it lists those of all runs", "leave out one of them")
         clusters = kept.kept_clusters(wanted)

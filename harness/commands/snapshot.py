@@ -11,6 +11,8 @@ from typing import Any
 from harness import options as run_options
 from harness.errors import ApiError, ClusterError, UsageError
 
+_OUTPUT = Path("site")
+
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `snapshot` to the parser of `harness`."""
@@ -21,9 +23,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
         "write what a cluster has of the operator into a folder, without secrets",
     )
     declare_cluster(parser)
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("site"), metavar="DIR", help="the folder (default: site)"
-    )
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help=f"the folder (default: {_OUTPUT})")
     parser.add_argument(
         "--sample",
         type=int,
@@ -57,6 +57,8 @@ def _snapshot(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.releases import home
     from harness.sites import rights
 
+    if parsed.rights and (parsed.sample is not None or parsed.context or parsed.kubeconfig or parsed.output):
+        raise UsageError("--rights prints manifests, and asks no cluster", "give it alone, or with --namespace")
     if parsed.rights:
         print(rights.manifests(parsed.namespace or "spark-operator"), end="")
         return 0
@@ -64,8 +66,9 @@ def _snapshot(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         raise UsageError(f"--sample {parsed.sample} is not a valid number", "give 0 or more")
     if parsed.namespace:
         home.require_namespace(parsed.namespace, f"--namespace {parsed.namespace!r}")
-    site = taken(parsed, parsed.output, sample=parsed.sample, namespace=parsed.namespace)
-    print(f"snapshot of {site.context}: {parsed.output}")
+    output = parsed.output or _OUTPUT
+    site = taken(parsed, output, sample=parsed.sample, namespace=parsed.namespace)
+    print(f"snapshot of {site.context}: {output}")
     for it in site.applications:
         print(f"  {it.count} {it.kind}s, {it.written} of them written")
     for it in site.unread:

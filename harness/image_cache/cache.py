@@ -20,6 +20,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from harness import named_files
 from harness.errors import HostError, RegistryError, UsageError
 from harness.images.references import ImageReference
 from harness.registries.push import RawManifest, as_manifest
@@ -80,8 +81,11 @@ class ImageCache:
 
     @classmethod
     def of(cls, settings: Settings) -> ImageCache:
-        """The cache of these settings."""
-        return cls(settings.cache_dir / "images")
+        """The cache of these settings. Raises HostError where something else has its place."""
+        root = settings.cache_dir / "images"
+        if why := named_files.why_no_folder(root):
+            raise HostError(f"the image cache {root} is no folder: {why}", "move it away, or set HARNESS_CACHE")
+        return cls(root)
 
     @property
     def blobs(self) -> Path:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from harness import named_files
+from harness import libyaml, named_files
 from harness.errors import ApiError, ApiServerAway, ClusterError, UsageError
 from harness.home import expanded
 from harness.kube import exec_login, loading
@@ -57,9 +57,6 @@ def access(kubeconfig: str, context: str) -> Access:
     found, first = _merged(shown)
     name = context or first
     user = _user(found, name, shown)
-    plugin = user.get("exec")
-    if isinstance(plugin, dict):
-        exec_login.require(plugin, name)
     chosen = next(it for it in found["contexts"] if it["name"] == name)
     inner = chosen.get("context") or {}
     own = {
@@ -76,6 +73,8 @@ def access(kubeconfig: str, context: str) -> Access:
     whole = {**found, **own, "contexts": [context_alone], "current-context": name}
     server = str((own["clusters"][0].get("cluster") or {}).get("server") or "")
     _require_usable(name, inner, own, server)
+    if plugin := user.get("exec"):
+        exec_login.require(plugin, name)
     return Access(context=name, server=server, kubeconfig=whole)
 
 
@@ -91,7 +90,7 @@ def _require_usable(name: str, context: Mapping[str, Any], own: Mapping[str, lis
         problem = f"Kubernetes 1.26 gave up the auth-provider {provider.get('name')!r}: it needs a login plugin (exec)"
     for entry in (*own["clusters"], *own["users"]):
         inner = entry.get("cluster") or entry.get("user") or {}
-        problem = problem or _wrong_kind(inner)
+        problem = problem or _wrong_kind(inner) or _wrong_plugin(inner.get("exec") or {})
         problem = problem or next((f"its {it} is not PEM in base64" for it in _DATA if not _is_pem(inner.get(it))), "")
     if problem:
         raise UsageError(f"the context {name} cannot be used: {problem}", "kubectl config view --minify shows it")
@@ -221,13 +220,15 @@ def _merged(paths: str) -> tuple[dict[str, Any], str]:
 
 def _file(file: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(check_yaml(named_files.text(file)))
+        data = yaml.load(check_yaml(named_files.text(file)), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
         raise UsageError(f"the kubeconfig {file} cannot be read: {broken}", "kubectl config view") from broken
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise UsageError(f"{file} is not a kubeconfig", "give the path of a kubeconfig")
+    if not isinstance(data.get("current-context"), str | None):
+        raise UsageError(f"{file} is not a kubeconfig: current-context is not text", "kubectl config view")
     for part in ("clusters", "contexts", "users"):
         wrong = next((it for it in _list(data.get(part)) if not _is_entry(it, part.removesuffix("s"))), None)
         if wrong is not None or not isinstance(data.get(part), list | None):
@@ -251,6 +252,20 @@ def _is_entry(entry: object, part: str) -> bool:
     return isinstance(inner, Mapping) and all(
         isinstance(inner.get(it), Mapping | None) for it in ("exec", "auth-provider")
     )
+
+
+def _wrong_plugin(entry: Mapping[str, Any]) -> str:
+    """What of a login plugin is of another type than client-go takes (types.go, ExecConfig), in words."""
+    arguments, variables = entry.get("args") or [], entry.get("env") or []
+    if not isinstance(entry.get("command"), str | None):
+        return "the command of its login plugin is not text"
+    if not isinstance(arguments, list) or not all(isinstance(it, str) for it in arguments):
+        return "the args of its login plugin are not a list of texts: write each in quotes"
+    if not isinstance(variables, list) or not all(
+        isinstance(it, Mapping) and all(isinstance(it.get(key), str) for key in ("name", "value")) for it in variables
+    ):
+        return "the env of its login plugin is not a list of name and value, both of them text"
+    return ""
 
 
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
@@ -282,6 +297,9 @@ def _user(found: Mapping[str, Any], name: str, shown: str) -> dict[str, Any]:
         raise UsageError(f"{shown} has no current context", f"give --context; the contexts are: {known}")
     if name not in contexts:
         raise UsageError(f"there is no context {name!r} in {shown}", f"give --context; the contexts are: {known}")
+    for key in ("cluster", "user"):
+        if not isinstance(contexts[name].get(key), str | None):
+            raise UsageError(f"the context {name} cannot be used: its {key} is not text", "write it in quotes")
     users = {it["name"]: it.get("user") or {} for it in found["users"]}
     user = users.get(contexts[name].get("user"), {})
     return user if isinstance(user, dict) else {}

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import yaml
 from filelock import FileLock
 
-from harness import causes, process
+from harness import causes, libyaml, process
 from harness.errors import CommandError, CommandTimeout, PullError, UnavailableError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap, named_below
 from harness.kube import pull_messages
@@ -241,7 +241,7 @@ def _metadata(path: Path) -> dict[str, Any]:
         step = f"give the folder of the chart: {below.parent}" if below else "give the path of a chart folder or .tgz"
         raise UsageError(f"{path} has no Chart.yaml", step)
     try:
-        data = yaml.safe_load(check_yaml(text))
+        data = yaml.load(check_yaml(text), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as broken:
         raise UsageError(f"{path}: Chart.yaml is not valid YAML: {broken}", "correct it") from broken
     if not isinstance(data, dict):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -40,6 +40,12 @@ _AS_DEPLOYED = (
 )
 _HAS_VALUES = re.compile(r"values|valuesObject|valuesContent|.*\\\.ya?ml")
 """Fields of manifests that have a chart's values."""
+
+
+def require_files(values: Iterable[Path], key: str | None) -> None:
+    """Raise UsageError for a key that is given although there is no file that might have it."""
+    if key and all(map(profile_name, values)):
+        raise UsageError("--values-key needs --values", "give --values, or leave out --values-key")
 
 
 def load(files: Sequence[Path], key: str = "", *, lax: bool = False) -> tuple[dict[str, Any], ...]:

@@ -29,7 +29,7 @@ _HELMS_TITLE = re.compile(r"\A(\ufeff?(?:#.*\r?\n)*)(USER-SUPPLIED|COMPUTED) VAL
 _WHAT = "the values file"
 
 
-class Loader(libyaml.Loader):  # type: ignore[misc, valid-type]
+class Loader(libyaml.Loader):
     """YAML as Helm reads it: dates and times of day stay the text that was written, `=` is plain, `y` and `n` are
     booleans.
     """

@@ -13,14 +13,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from harness.errors import HarnessError, HostError, UsageError
+from harness.errors import HarnessError, HostError
 from harness.report.writer import HTML
 
 log = logging.getLogger(__name__)
 
 ADDRESS = "127.0.0.1"
 _HOSTS = frozenset({ADDRESS, "localhost"})
-_PORTS = range(65536)
 
 
 class ReportServer(ThreadingHTTPServer):
@@ -31,12 +30,8 @@ class ReportServer(ThreadingHTTPServer):
     def __init__(self, folder: Path, page: Callable[[], str], port: int = 0) -> None:
         """`page` renders the page on each call.
 
-        Raises UsageError for an invalid port number, HostError for a port in use.
+        Raises HostError for a port in use.
         """
-        if port not in _PORTS:
-            raise UsageError(
-                f"--port {port} is not a valid port", "give a number up to 65535, or omit it for a free one"
-            )
         try:
             super().__init__((ADDRESS, port), partial(_Handler, folder=folder.resolve(), page=page))
         except OSError as error:

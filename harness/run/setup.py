@@ -199,8 +199,7 @@ def _require_valid(options: RunOptions) -> None:
         raise UsageError("--drift needs --lock", "give --lock, or leave out --drift")
     if options.exact_values and not options.values and not options.lock:
         raise UsageError("--exact-values needs --values", "give --values, or leave out --exact-values")
-    if options.values_key and not any(not profile_name(it) for it in options.values):
-        raise UsageError("--values-key needs --values", "give --values, or leave out --values-key")
+    umbrella.require_files(options.values, options.values_key)
 
 
 @dataclass(frozen=True, kw_only=True)

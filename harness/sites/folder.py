@@ -59,6 +59,9 @@ def require_free(target: Path) -> None:
         raise UsageError(
             f"{target} is there already, and is not a snapshot, or has more in it", "give another folder with -o"
         )
+    above = next(it for it in target.absolute().parents if named_files.there(it))
+    if why := named_files.why_no_folder(above):
+        raise UsageError(f"{target} cannot be a folder: {above}: {why}", "give another folder with -o")
 
 
 def _replace(draft: Path, target: Path) -> None:

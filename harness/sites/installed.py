@@ -255,10 +255,11 @@ def _values(text: object) -> Any:
     """Values that an Application has as text."""
     import yaml
 
+    from harness import libyaml
     from harness.untrusted import check_yaml
 
     try:
-        return yaml.safe_load(check_yaml(str(text or "")))
+        return yaml.load(check_yaml(str(text or "")), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError:
         return {}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from harness import libyaml
 from harness.errors import UsageError
 from harness.foundry import operator
 from harness.releases import chart_files
@@ -105,7 +106,7 @@ def _charts(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
 
 def _name(chart: Path) -> str:
     try:
-        found = yaml.safe_load(check_yaml(chart.read_text(errors="replace")))
+        found = yaml.load(check_yaml(chart.read_text(errors="replace")), Loader=libyaml.Loader)  # noqa: S506 - a safe loader
     except (OSError, yaml.YAMLError):
         return ""
     return str(found.get("name") or "") if isinstance(found, dict) else ""

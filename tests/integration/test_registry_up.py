@@ -232,7 +232,6 @@ def test_a_port_that_is_taken_leaves_nothing(harness: Harness, cache: Settings) 
         (["--package", "foo=hidden"], "is not NAME=private or NAME=public"),
         (["--user", "robot"], "is not NAME=SCOPE"),
         (["--user", "robot=admin"], "unknown scope 'admin'"),
-        (["--port", "70000"], "70000 is not a valid port"),
         (["--limit", "many"], "is not three numbers"),
         (["--limit", "1,2,60"], "ghcr.io has no pull limits"),
     ],

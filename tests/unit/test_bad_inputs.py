@@ -284,6 +284,11 @@ _OF_KUBECONFIGS: dict[str, tuple[tuple[str, str], str]] = {
     "a token that is a number": (("token: x", "token: 4711"), "its token is not text: write it in quotes"),
     "a proxy that is a list": ((':1"', ':1", proxy-url: [a]'), "its proxy-url is not text"),
     "a user that acts as another": (("token: x", "token: x, as: admin"), "acts as another one (as)"),
+    "args of a plugin that are a text": (("token: x", "exec: {command: sh, args: x}"), "args of its login plugin"),
+    "env of a plugin that is a mapping": (("token: x", "exec: {command: sh, env: {A: b}}"), "env of its login plugin"),
+    "a current context that is a list": (("current-context: a", "current-context: [a]"), "current-context is not text"),
+    "a cluster that is a list": (("cluster: a, user", "cluster: [a], user"), "its cluster is not text"),
+    "a user of a context that is a list": (("user: a}", "user: [a]}"), "its user is not text"),
     "a provider of old": (("token: x", "auth-provider: {name: gcp}"), "auth-provider 'gcp'"),
 }
 SNAPSHOT = ("snapshot", "--kubeconfig")

@@ -302,3 +302,21 @@ def test_manifests_that_the_system_did_not_let_be_read_are_not_clean(
     (folder / unlisted).mkdir()
     assert cli.main(words) == 3
     assert f"{folder / unlisted}: not looked into: Permission denied" in capsys.readouterr().out
+
+
+def test_a_snapshot_below_a_file_is_refused_before_a_cluster_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "below" / "site"
+    status, err = told(capsys, "snapshot", "-o", str(target))
+    assert (status, f"{target} cannot be a folder: {tmp_path / 'file'}: it is a file" in err) == (2, True), err
+
+
+def test_an_image_cache_that_is_a_file_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    (tmp_path / "images").touch()
+    status, err = told(capsys, "cache", "list")
+    assert (status, f"the image cache {tmp_path / 'images'} is no folder: it is a file" in err) == (3, True), err

@@ -79,3 +79,27 @@ def test_a_name_without_end_is_not_printed_to_its_end(
         status = int(refused.code or 0)
     told = capsys.readouterr().err
     assert (status, "a…a" in told, len(told) < 4000) == (2, True, True), told
+
+
+@pytest.mark.parametrize("command", [("report", "serve"), ("registry", "up")])
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_a_port_that_is_none(capsys: pytest.CaptureFixture[str], command: tuple[str, ...], port: str) -> None:
+    assert f"argument --port: {port}" in refused(capsys, *command, f"--port={port}").replace("'", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("audit", "docs", ".", "--emit", "renovate"), "--emit prints a rule and reads nothing"),
+        (("audit", "docs", "--emit", "renovate", "--sarif", "x"), "--emit prints a rule and reads nothing"),
+        (("snapshot", "--rights", "--sample", "3"), "--rights prints manifests, and asks no cluster"),
+        (("snapshot", "--rights", "-o", "x"), "--rights prints manifests, and asks no cluster"),
+        (("shell", "--list", "kind-1.34/install-2.5.2/spark-pi"), "--list cannot be combined with a cell"),
+        (("advise", "--from", "2.2.1", "--to", "2.5.2", "--values-key", "x"), "--values-key needs --values"),
+    ],
+)
+def test_what_would_be_left_out_of_account(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert cli.main(list(words)) == 2
+    assert said in capsys.readouterr().err
