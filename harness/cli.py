@@ -230,8 +230,9 @@ def _refuse_empty(parser: argparse.ArgumentParser, words: Sequence[str]) -> None
     for number, word in enumerate(words):
         if "\0" in word:
             parser.error(f"{word!r} has a NUL byte, which no name can have")
-        if word.startswith("--") and word.endswith("="):
-            parser.error(f"{word} has an empty value; give one, or leave the option out")
+        option, given, value = word.partition("=")
+        if word.startswith("--") and given and not value.strip():
+            parser.error(f"{option} has an empty value; give one, or leave the option out")
         if not word.strip():
             before = words[number - 1] if number else ""
             option = before if before.startswith("-") else "an argument"

@@ -109,6 +109,7 @@ def test_an_encoding_without_our_letters_ends_nothing(variables: dict[str, str])
     [
         ["run", "--lock", ""],
         ["run", "--lock="],
+        ["run", "--lock= "],
         ["run", "--apps", ""],
         ["run", "--apps", " "],
         ["run", "--cell", ""],
