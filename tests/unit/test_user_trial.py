@@ -43,6 +43,7 @@ class Server:
         self.states = states
         self.created: list[str] = []
         self.deleted: list[str] = []
+        self.said: list[str] = []
         self.namespaces: list[str] = []
         self.pods: list[SparkPod] = []
         self.warnings: list[Event] = []
@@ -107,7 +108,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         ctx = SimpleNamespace(
             namespace="user-apps", within=lambda seconds: seconds, service_account="spark-jobs", api=nullcontext
         )
-        return {it.check: it for it in on_install._steps(given, cast(Any, ctx), cast(Any, server))}
+        found = on_install._steps(given, server.said.append, cast(Any, ctx), cast(Any, server))
+        return {it.check: it for it in found}
 
     return act
 
@@ -128,6 +130,13 @@ def test_all_that_come_to_their_ends_pass_and_what_they_need_comes_once(run: Cal
     assert "etl of f0.yaml:1 is COMPLETED" in found["user-app etl"].message
     assert server.created.count("ConfigMap/settings") == 1
     assert sorted(server.deleted) == ["etl", "nightly", "notebooks"], "they make room for others"
+
+
+def test_each_is_told_as_soon_as_it_is_judged_with_how_many_there_are(run: Callable[..., dict[str, Finding]]) -> None:
+    server = Server(etl="FAILED", nightly="Scheduled")
+    run(server, PI, SCHEDULE)
+    assert sorted(it.partition(" (")[0] for it in server.said) == ["user-app etl: failed", "user-app nightly: passed"]
+    assert [it.partition(" (")[2] for it in server.said] == ["1 of 2)", "2 of 2)"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ Each is judged by its own pods and has a time of its own, which begins when it i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -25,7 +27,7 @@ from harness.errors import ApiError, WaitTimeout
 from harness.kube import invalid
 from harness.kube.interruptions import findings_of
 from harness.kube.watching import watch_until
-from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off, unavailable
+from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off, unavailable, worst
 
 if TYPE_CHECKING:
     from harness.apps.context import ScenarioContext
@@ -41,11 +43,17 @@ INVALID = "FailedValidation"
 (internal/controller/scheduledsparkapplication/controller.go)."""
 
 
-def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = ()) -> list[Finding]:
-    """Submit all of them, a few at a time, and follow each to its end, or to where it is to stay."""
+Say = Callable[[str], None]
+
+
+def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = (), *, say: Say) -> list[Finding]:
+    """Submit all of them, a few at a time, and follow each to its end, or to where it is to stay.
+
+    `say` is told of each as soon as it is judged, since all of them may take long.
+    """
     further = [replace(ctx, namespace=it.namespace) for it in places(apps) if it.namespace != ctx.namespace]
     before = [there_before(it) for it in further]
-    found = trial(ctx, partial(_steps, apps))
+    found = trial(ctx, partial(_steps, apps, say))
     for place, there in zip(further, before, strict=True):
         left = check_nothing_left(place, before=there)
         found.append(left.model_copy(update={"check": f"{left.check} ({place.namespace})"}))
@@ -62,17 +70,22 @@ def untried(it: Untried) -> Finding:
     return switched_off(f"user-app {it.where}", str(it))
 
 
-def _steps(apps: UserManifests, ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+def _steps(apps: UserManifests, say: Say, ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     where = places(apps)
+    number = sum(len(it.applications) for it in where)
+    judged, telling = itertools.count(1), threading.Lock()
+
+    def tried(place: Place, it: UserManifest) -> list[Finding]:
+        found = findings_of(check_of(it), partial(_tried, ctx, place, it))
+        with telling:
+            say(f"{check_of(it)}: {worst(found)} ({next(judged)} of {number})")
+        return found
+
     for place in where:
         with ctx.api() as api:
             yield from _bring(place, Objects(api, place.namespace))
     with ThreadPoolExecutor(AT_A_TIME, "user-apps") as pool:
-        running = [
-            pool.submit(findings_of, check_of(it), partial(_tried, ctx, place, it))
-            for place in where
-            for it in place.applications
-        ]
+        running = [pool.submit(tried, place, it) for place in where for it in place.applications]
         for future in running:
             yield from future.result()
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.apps import said_before, users
@@ -116,7 +117,8 @@ class _Play(Play[PreparedCluster]):
             path.run_together(self._run, on, cells, lambda observed, _: on_path.judge(observed, left_out))
         else:
             given = self._run.given
-            run_beside(self._run, on, cells, lambda _: lambda ctx: on_install.run(ctx, given.apps, given.left_out))
+            act = partial(on_install.run, apps=given.apps, left_out=given.left_out, say=self._run.say)
+            run_beside(self._run, on, cells, lambda _: act)
 
 
 def _told(given: Given) -> Iterator[str]:
