@@ -142,8 +142,6 @@ def follow(
     course = course or Course()
 
     def look(event: str, raw: Any) -> Course | None:
-        if raw["metadata"]["name"] != name:
-            return None
         course.note(event, parse(raw), of(name, objects.spark_pods()))
         return course if over() else None
 
@@ -164,6 +162,7 @@ def follow(
         seen=f"{course.application} after {course}" if course.application else "no such application",
         next_step=f"kubectl describe sparkapplication -n {objects.namespace} {name}",
         hopeless=hopeless or ImagePulls(objects, name).hopeless,
+        named=name,
         **arguments,
     )
 
@@ -246,7 +245,8 @@ def until_end(ctx: ScenarioContext, objects: Objects, raw: Mapping[str, Any], *,
         ctx, objects, name, lambda _: False, what=f"the end of SparkApplication {name}", seconds=seconds, course=course
     )
     if course.last.state is State.FAILED:
-        course.driver_said = driver_cause(objects.core, objects.namespace, course.last.driver_pod)
+        last = course.last
+        course.driver_said = driver_cause(objects.core, objects.namespace, last.driver_pod, last.error)
     return course
 
 
@@ -256,8 +256,6 @@ def wait_for_deletion(ctx: ScenarioContext, objects: Objects, course: Course, *,
     call, arguments = objects.watched(APPLICATION)
 
     def gone(event: str, raw: Any) -> bool | None:
-        if raw["metadata"]["name"] != name:
-            return None
         course.note(event, parse(raw), ())
         return True if event == "DELETED" else None
 
@@ -267,6 +265,7 @@ def wait_for_deletion(ctx: ScenarioContext, objects: Objects, course: Course, *,
             gone,
             what=f"the deletion of SparkApplication {name}",
             timeout=ctx.within(seconds),
+            named=name,
             resource_version=course.last.version,
             known=[course.last.raw],
             **arguments,

@@ -17,6 +17,9 @@ PI_TOLERANCE = 0.03
 _SEVERAL = "a container name must be specified"
 """The API server's answer for a pod of several containers (LogLocation in pkg/registry/core/pod/strategy.go)."""
 
+_EXITED = re.compile(r"\bExitCode: (?!0\b)\d+")
+"""The operator's words for a driver that failed (updateDriverState in sparkapplication/controller.go)."""
+
 _PI = re.compile(r"^Pi is roughly (\d+\.\d+)\s*$", re.MULTILINE)
 _VERSION = re.compile(r"Running Spark version (\d+\.\d+\.\d+\S*)")
 
@@ -45,12 +48,17 @@ def pod_log(core: Any, namespace: str, pod: str, *, before: bool = False) -> str
         raise
 
 
-def driver_cause(core: Any, namespace: str, pod: str) -> str:
+def driver_cause(core: Any, namespace: str, pod: str, error: str) -> str:
     """The cause that the log of a driver names; empty where it names none, or cannot be had, or `pod` is empty.
 
-    Of a driver that failed, the operator tells nothing but its exit status.
+    Of a driver that failed, the operator tells nothing but its exit status, in `error`.
     """
-    return causes.found(driver_log(core, namespace, pod))
+    return cause_in(driver_log(core, namespace, pod), error)
+
+
+def cause_in(log: str, error: str) -> str:
+    """The same of a log that was read."""
+    return causes.found(log) or (causes.ended_itself(log) if _EXITED.search(error) else "")
 
 
 def driver_log(core: Any, namespace: str, pod: str) -> str:

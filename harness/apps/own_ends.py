@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.causes import ENDED_ITSELF
 from harness.kube.needs import fields
 
 PROGRAM = "was ended by its own program"
@@ -79,8 +80,8 @@ _SQL = (
 )
 _OWN = re.compile(
     rf"(?m)^(?:Caused by: )?(?:(?:{_PYTHON})\b|(?:[a-z_]\w*\.)+JSONDecodeError|{_JAVA}|{_SQL})"
-    r"|^User application exited with \d+|^(?:Error: )?(?i:missing|unknown) (?:required )?(?:option|argument"
-    r"|parameter)\b"
+    rf"|^User application exited with \d+|^{ENDED_ITSELF}"
+    r"|^(?:Error: )?(?i:missing|unknown) (?:required )?(?:option|argument|parameter)\b"
     r"|^\S+: error: (?:the following arguments are required|unrecognized|argument)"
 )
 """What a program's own code and data end with: the words of CPython, of java.lang, of org.apache.spark.sql, of

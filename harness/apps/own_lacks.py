@@ -58,7 +58,7 @@ def told(it: UserManifest, submission: str, driver: str, config_maps: Sequence[U
         return f"names {name}, which cannot be had in this cluster"
     if driver and it.gaps:
         return f"runs with {', '.join(it.gaps)}, which nobody has filled in"
-    return own_needs.lacking(it.spec, driver)
+    return own_needs.lacking(it.spec, driver, {one.name: one.document for one in config_maps})
 
 
 def named(it: UserManifest, said: str, config_maps: Sequence[UserManifest] = ()) -> str:

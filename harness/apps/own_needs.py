@@ -8,7 +8,8 @@ operator may be to bring them, nobody can tell whose doing it is that they are l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from harness.apps import own_ends
@@ -67,6 +68,8 @@ _LOGIN_FIELDS = (
 )  # fmt: skip
 """Fields by which the operator brings an application what it logs in with."""
 
+_ARCHIVES = (".zip", ".egg", ".whl", ".jar", ".so", ".tgz", ".tar.gz")
+
 _DATA = frozenset({"emptyDir", "hostPath", "persistentVolumeClaim", "ephemeral"})
 
 _LOGIN_VARIABLE = re.compile(
@@ -74,8 +77,13 @@ _LOGIN_VARIABLE = re.compile(
 )
 
 
-def lacking(spec: Mapping[str, Any], said: str) -> str:
-    """What a driver says that it lacks, in words that go on after the name of an application; else empty."""
+def lacking(
+    spec: Mapping[str, Any], said: str, config_maps: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> str:
+    """What a driver says that it lacks, in words that go on after the name of an application; else empty.
+
+    `config_maps` has what is known of the ConfigMaps beside it, by their names.
+    """
     if found := _TABLE.search(said):
         kind, name = (it for it in found.groups() if it)
         kind, name = kind.lower(), name.replace("`", "")
@@ -84,10 +92,9 @@ def lacking(spec: Mapping[str, Any], said: str) -> str:
         return "has a program that cannot run with its image, whoever starts it"
     if _LOGIN.search(said) and not _brings_login(spec):
         return "needs a login of its own cluster, and has none in its specification"
-    if not _brings_files(spec):
-        for pattern, words in _OF_IMAGE:
-            if match := pattern.search(said):
-                return f"needs {words.format(match['name'])}, which its image does not have and nothing brings"
+    for pattern, words in _OF_IMAGE:
+        if (match := pattern.search(said)) and not _brings(spec, match["name"], config_maps):
+            return f"needs {words.format(match['name'])}, which its image does not have and nothing brings"
     return own_ends.told(spec, said, logs_in=_brings_login(spec))
 
 
@@ -123,15 +130,36 @@ def _brings_login(spec: Mapping[str, Any]) -> bool:
     )
 
 
-def _brings_files(spec: Mapping[str, Any]) -> bool:
-    """Whether classes or modules may come to its pods by another way than in its image."""
-    return any(_ways(spec)) or _BRINGING_NAMES.search(repr(spec)) is not None
+def _brings(spec: Mapping[str, Any], name: str, config_maps: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a class or a module of this name may come to its pods by another way than in its image."""
+    without = {of for of, it in config_maps.items() if not any(_may_have(key, name) for key in _keys(it))}
+    return any(_ways(spec, without)) or _BRINGING_NAMES.search(repr(spec)) is not None
 
 
-def _ways(spec: Mapping[str, Any]) -> Iterator[bool]:
+def _ways(spec: Mapping[str, Any], without: Collection[str]) -> Iterator[bool]:
+    """Of each way whether something may come by it; the ConfigMaps `without` it do not."""
     for key, value in fields(spec):
-        if key in ("deps", "initContainers", "configMaps") or _BRINGING_CONF.match(key):
+        if key == "configMaps":
+            yield any(it.get("name") not in without for it in mappings(value))
+        elif key in ("deps", "initContainers") or _BRINGING_CONF.match(key):
             yield bool(value)
         elif key == "volumes" and isinstance(value, list):
-            # An empty one brings nothing.
-            yield any(isinstance(it, Mapping) and "emptyDir" not in it for it in value)
+            yield any(_may_bring(it, without) for it in mappings(value))
+
+
+def _may_bring(volume: Mapping[str, Any], without: Collection[str]) -> bool:
+    """Whether a volume may have libraries: an empty one, a login and what is known of a pod bring none."""
+    if volume.keys() & {"emptyDir", "secret", "downwardAPI"}:
+        return False
+    of = volume.get("configMap")
+    return not (isinstance(of, Mapping) and of.get("name") in without)
+
+
+def _keys(config_map: Mapping[str, Any]) -> Iterator[str]:
+    for part in ("data", "binaryData"):
+        yield from map(str, config_map.get(part) or ())
+
+
+def _may_have(key: str, name: str) -> bool:
+    """Whether a file of a ConfigMap may have a class or a module: an archive may, and the module of its own name."""
+    return key.endswith(_ARCHIVES) or key.removesuffix(".py") == name.partition(".")[0]

@@ -14,7 +14,7 @@ from harness.causes import layouts, stack_traces
 from harness.causes.rows import load
 from harness.causes.stack_traces import FRAME
 
-__all__ = ["LENGTH", "cause", "chain", "found", "shortened", "told", "without_noise"]
+__all__ = ["LENGTH", "cause", "chain", "ended_itself", "found", "shortened", "told", "without_noise"]
 
 LENGTH = 400
 """How many characters of a cause a reason has."""
@@ -25,7 +25,12 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7
 _USAGE = re.compile(r"^Usage:")
 _EXITED = re.compile(r"SparkUserAppException: (User application exited with \d+)")
 """How spark-submit tells the exit status of a program in Python or R (org.apache.spark.SparkUserAppException)."""
+_STOPPED = re.compile(r"\bSuccessfully stopped SparkContext\b")
+"""What a SparkContext logs last (org.apache.spark.SparkContext.stop)."""
 _GAP = " … "
+
+ENDED_ITSELF = "its program ended itself"
+"""What `ended_itself` begins with."""
 
 
 def cause(output: str, limit: int = LENGTH) -> str:
@@ -48,6 +53,19 @@ def found(output: str, limit: int = LENGTH) -> str:
     """
     lines = _lines(output)
     return shortened(stack_traces.told(_known(lines)) or _exited(output, lines), limit)
+
+
+def ended_itself(log: str, limit: int = LENGTH) -> str:
+    """That a program ended itself, by the log of a driver whose exit status was not 0, and what it printed last.
+
+    spark-submit passes the status of a program on without a word (SparkSubmit.doSubmit), but stops Spark before it.
+    Empty where the log has no such end, or names a cause.
+    """
+    lines = _lines(log)
+    if _known(lines) or not _STOPPED.search(log[-_READ:]):
+        return ""
+    words = next((it.strip() for it in reversed(lines) if not layouts.is_entry(it)), "")
+    return shortened(f"{ENDED_ITSELF}{f', and last printed: {words}' if words else ''}", limit)
 
 
 def chain(output: str) -> str:

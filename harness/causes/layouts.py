@@ -22,6 +22,7 @@ _LINE = re.compile(
     rf"^{_TIME}{_BETWEEN}{{0,3}}\s+(?:[-|]\s+)?\[?{_LEVEL.format('after')}\]?(?:\s+|:\s*)(?P<words>.*)"
     rf"|^\[?{_LEVEL.format('first')}\]?(?:\s+{_TIME}(?:\s+\[[^\]]{{0,200}}\])?\s+|:[\w.$]+:)(?P<rest>.*)"
 )
+_ENTRY = re.compile(rf"^(?:{_TIME}|\[?(?:FATAL|CRITICAL|ERROR|SEVERE|WARN(?:ING)?|INFO|DEBUG|TRACE)\b|\{{\")")
 _SOURCE = re.compile(r"^(?:\[[^\]]{0,200}\]\s+)?(?:[\w.$<>:/-]{1,200}\s+)?[-|]\s+")
 """What names the place in the program, and ends with a dash or a bar; what ends with a colon is told."""
 
@@ -36,6 +37,11 @@ def level(line: str) -> str:
     found = _LINE.search(line)
     written = (found["after"] or found["first"]) if found else ""
     return "WARN" if written == "WARNING" else written
+
+
+def is_entry(line: str) -> bool:
+    """Whether a line begins as an entry of a log does, and not as what a program prints."""
+    return _ENTRY.match(line) is not None
 
 
 def said(line: str) -> str:

@@ -32,6 +32,7 @@ def watch_until(
     next_step: str = "",
     hopeless: Callable[[], str] = lambda: "",
     window: int = 5,
+    named: str = "",
     known: Iterable[Mapping[str, Any]] = (),
     **arguments: Any,
 ) -> T:
@@ -41,10 +42,10 @@ def watch_until(
     `arguments`; objects come as JSON, which is what the server said. Those that exist already come first, as ADDED;
     after that no change is missed, since a window goes on where the last one ended. Only an expired resource version
     restarts the watch, with a list: what that lacks of the objects seen before, and of those `known` to the caller,
-    comes as DELETED, as it was last seen. `hopeless` is called every `window` seconds; if it returns a reason why the
-    condition can no longer be met, the wait ends. Raises WaitTimeout with the last object as `describe` puts it (`seen`
-    as long as there was none), and Cancelled; ApiServerAway when the API server cannot be reached for AWAY_SECONDS, or
-    not at the end.
+    comes as DELETED, as it was last seen. With `named`, objects of other names are passed over. `hopeless` is called
+    every `window` seconds; if it returns a reason why the condition can no longer be met, the wait ends. Raises
+    WaitTimeout with the last object as `describe` puts it (`seen` as long as there was none), and Cancelled;
+    ApiServerAway when the API server cannot be reached for AWAY_SECONDS, or not at the end.
     """
     deadline = Deadline(seconds=timeout)
     away: Deadline | None = None
@@ -56,6 +57,8 @@ def watch_until(
         seconds = max(1, min(window, int(deadline.left) + 1))
         try:
             for event in changes.window(seconds):
+                if named and event["object"]["metadata"]["name"] != named:
+                    continue
                 told = describe(event["object"])
                 seen = told if event["type"] != "DELETED" else f"deleted: {told}"
                 result = done(event["type"], event["object"])

@@ -62,7 +62,7 @@ def _heard(app: ApplicationSeen, core: Any) -> ApplicationSeen:
     ended = app.drivers[-1].main.ended
     if ended and ended.reason == _NOT_STARTED:
         return replace(app, driver_said=f"its driver could not be started: {ended.message}")
-    return replace(app, driver_said=driver_cause(core, app.namespace, app.drivers[-1].name))
+    return replace(app, driver_said=driver_cause(core, app.namespace, app.drivers[-1].name, app.error))
 
 
 def _refused(app: ApplicationSeen, core: Any) -> str:

@@ -10,6 +10,7 @@ import pytest
 from program_outputs import NOISE, OUTPUTS, Output, output
 
 from harness import causes
+from harness.apps import logs
 from harness.causes import rows
 from harness.errors import CatalogueError
 
@@ -54,6 +55,39 @@ def test_a_long_cause_keeps_its_beginning_and_its_end() -> None:
 def test_warnings_before_the_error_of_a_log_are_not_the_cause() -> None:
     log = "26/11/30 03:00:00 WARN A: java.io.IOException: slow\n26/11/30 03:00:01 ERROR B: the bucket shop is gone\n"
     assert causes.found(log) == "B: the bucket shop is gone"
+
+
+_STOPPED = """\
+26/12/03 05:46:05 INFO SparkContext: Submitted application: load
+the lock of 2026-12-03 is held
+26/12/03 05:46:57 INFO SparkContext: SparkContext is stopping with exitCode 0 from stop at SparkSubmit.scala:1036.
+26/12/03 05:46:59 INFO SparkContext: Successfully stopped SparkContext
+"""
+
+
+def test_a_program_that_ended_itself_is_told_with_its_last_words() -> None:
+    assert causes.found(_STOPPED) == "", "a driver that succeeded leaves the same log"
+    assert causes.ended_itself(_STOPPED) == "its program ended itself, and last printed: the lock of 2026-12-03 is held"
+    structured = '{"ts":"2026-12-03T05:46:59Z","level":"INFO","msg":"Successfully stopped SparkContext"}'
+    assert causes.ended_itself(structured) == "its program ended itself"
+    of_a_signal = f"{_STOPPED}26/12/03 05:46:59 ERROR CoarseGrainedExecutorBackend: RECEIVED SIGNAL TERM\n"
+    for other in ("", "the lock is held", of_a_signal):
+        assert causes.ended_itself(other) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("driver container failed with ExitCode: 3, Reason: Error", "its program ended itself, and last printed: the"),
+        ("driver container failed with ExitCode: 10, Reason: Error", "its program ended itself, and last printed: the"),
+        ("driver container failed with ExitCode: 0, Reason: Completed", ""),
+        ("driver pod not found", ""),
+    ],
+)
+def test_a_program_ended_itself_only_where_its_driver_failed(error: str, said: str) -> None:
+    found = logs.cause_in(_STOPPED, error)
+    assert found.startswith(said)
+    assert bool(found) == bool(said)
 
 
 def test_each_row_fits_its_examples_and_no_cause_is_noise() -> None:

@@ -16,7 +16,7 @@ from program_outputs import output
 from test_own_pods import after_init, waits_for_image
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, apps_of
 
-from harness.apps import logs, own_lacks, refusals
+from harness.apps import logs, own_ends, own_lacks, refusals
 from harness.apps.applications import Course, parse
 from harness.apps.objects import Refused
 from harness.apps.pods import SparkPod
@@ -395,6 +395,42 @@ def test_what_an_application_names_itself_and_lacks_is_not_the_operators_doing(
 ) -> None:
     (given,) = apps_of(tmp_path, etl=PI)
     assert own_lacks.named(replace(given, document={**given.document, "spec": _SPEC}), said) == named
+
+
+_PROGRAM = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: code}\ndata: {main.py: import polars}\n"
+
+
+@pytest.mark.parametrize(
+    ("config_map", "lacks"),
+    [
+        (_PROGRAM, True),
+        (_PROGRAM.replace("{main.py: import polars}", "{main.py: import polars, polars.py: ''}"), False),
+        (_PROGRAM.replace("data: {main.py: import polars}", "binaryData: {libs.zip: UEsFBg==}"), False),
+        (_PROGRAM.replace("name: code", "name: other"), False),
+    ],
+    ids=["program", "module", "archive", "unknown"],
+)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"volumes": [{"name": "v", "configMap": {"name": "code"}}, {"name": "login", "secret": {"secretName": "s"}}]},
+        {"driver": {"configMaps": [{"name": "code", "path": "/mnt/code"}]}},
+    ],
+    ids=["volumes", "configMaps"],
+)
+def test_a_module_is_brought_by_a_config_map_only_where_that_has_it(
+    tmp_path: Path, spec: dict[str, Any], config_map: str, lacks: bool
+) -> None:
+    given, brought = apps_of(tmp_path, etl=PI, more=config_map)
+    mine = replace(given, document={**given.document, "spec": spec})
+    error = "driver container failed with ExitCode: 1, Reason: Error"
+    told = own_lacks.told(mine, error, "ModuleNotFoundError: No module named 'polars'", [brought])
+    assert told == ("needs the Python module polars, which its image does not have and nothing brings" if lacks else "")
+
+
+def test_a_program_that_ended_itself_says_nothing_of_the_operator(tmp_path: Path) -> None:
+    (given,) = apps_of(tmp_path, etl=PI)
+    assert own_lacks.told(given, "", "its program ended itself, and last printed: lock is held") == own_ends.PROGRAM
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,23 @@ def test_time_that_is_up_tells_what_was_seen_last(serve: Any) -> None:
     assert caught.value.last_seen == "one"
 
 
+def test_objects_of_other_names_are_passed_over(serve: Any) -> None:
+    other = change(6, "two")
+    other["object"]["metadata"]["name"] = "other"
+    _, call = serve([change(5, "one"), other])
+    name = change(5, "one")["object"]["metadata"]["name"]
+    with pytest.raises(WaitTimeout, match="last seen: one"):
+        watch_until(
+            call,
+            lambda _, thing: thing["state"] == "two" or None,
+            what="the end",
+            timeout=1,
+            named=name,
+            describe=lambda thing: str(thing["state"]),
+            **WHERE,
+        )
+
+
 def test_a_wait_that_became_hopeless_ends_early_and_says_why(serve: Any) -> None:
     looks = iter(["", "", "the image is not there"])
     _, call = serve([change(1, "new")])

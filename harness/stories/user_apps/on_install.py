@@ -180,7 +180,7 @@ def _followed(
     seen = {**facts, "states": str(course), "drivers": drivers}
     if course.last.state is not wanted:
         log = logs.driver_log(objects.core, objects.namespace, course.last.driver_pod)
-        why, ended = _why(log, course), causes.chain(log) or causes.found(log)
+        why, ended = _why(log, course), causes.chain(log) or logs.cause_in(log, course.last.error)
         said = f"is {course.last.state}, not {wanted} ({course})"
         told = f"{_title(it)}{f': {why}; it' if why else ''} {said}"
         pods = [*(one.pod for one in waits.ended), *course.pods.values()]
@@ -200,7 +200,7 @@ def _followed(
 
 def _why(log: str, course: Course) -> str:
     """Why an application ended, by its driver's log where that tells it: the status may have only an exit code."""
-    return "; ".join(dict.fromkeys(filter(None, (causes.found(log), course.last.cause))))
+    return "; ".join(dict.fromkeys(filter(None, (logs.cause_in(log, course.last.error), course.last.cause))))
 
 
 def _in_place(
@@ -229,8 +229,6 @@ def _until_state(
     wanted: set[str],
 ) -> str:
     def look(event: str, raw: Any) -> str | None:
-        if raw["metadata"]["name"] != name:
-            return None
         state = str((raw.get("status") or {}).get(field, ""))
         return state if state in wanted else None
 
@@ -243,6 +241,7 @@ def _until_state(
         describe=lambda raw: f"{raw['metadata']['name']} {(raw.get('status') or {}).get(field) or '(new)'}",
         next_step=f"kubectl describe {resource.plural} -n {objects.namespace} {name}",
         hopeless=waits.hopeless,
+        named=name,
         **arguments,
     )
 
