@@ -42,12 +42,12 @@ _SEPARATOR = re.compile(
 _GAP = re.compile(rf"(?:{QUOTE}\s*,\s*|{QUOTE}\s+(?={QUOTE})|\s*,\s*|\s+)(?![-,|\])]|{QUOTE}-)(?=\S)")
 
 # `DB_PASSWORD` in a field called name, and its value in one called value, in either order and in most notations.
-_NAME = rf"\b(?i:name|key)(?:{QUOTE})?\s*[:=]\s*(?:{QUOTE})?(?P<name>[\w.:-]+)(?:{QUOTE})?"
+# `(*string)("x")` and `(string) (len=1) "x"`, as Go prints a pointer and spew a string
+_POINTER = r"""(?:\(\*?[\w.]+\)[ ]?(?:\(len=\d+\)[ ])?\(?(?="))?"""
+_NAME = rf"\b(?i:name|key)(?:{QUOTE})?\s*[:=]\s*{_POINTER}(?:{QUOTE})?(?P<name>[\w.:-]+)(?:{QUOTE})?"
 _VALUE = r"\b(?i:value)"
 _BETWEEN = r"(?:[\s,;/]{1,100}[^{}<>]{0,80}?)?[\s,;]{0,20}"
 _WORD = r"""(?:"[^"\n]{1,2000}"|'[^'\n]{1,2000}'|\\+"[^"\\\n]{1,2000}\\+"|[^\s"'`,;{}\\]{1,2000}+)"""
-# `(*string)("x")`, as Go prints a pointer
-_POINTER = r"""(?:\(\*?[\w.]+\)\((?="))?"""
 _NAME_VALUE = re.compile(
     rf"{_NAME}{_BETWEEN}(?P<quotes>{QUOTE})?(?P<field>{_VALUE})(?P<quote>{QUOTE})?(?P<sep>\s*[:=]\s*){_POINTER}"
 )

@@ -173,6 +173,13 @@ class _YamlWalk(Walk):
     def changed(self, value: str, redacted: str, place: Place) -> Any:
         """See above."""
         if isinstance(value, _Leaf) and value.style not in ("|", ">"):
+            source = self._text[value.start : value.end]
+            laid_out = self._inner(source) if "\n" in source and not value.style else ""
+            if laid_out.split() == redacted.split():
+                # Over several lines, as `kubectl describe` prints a command
+                redacted = laid_out.rstrip()
+                self.edits.append((value.start, value.start + len(source.rstrip()), redacted))
+                return redacted
             is_plain = not value.style and redacted[0] != "*" and "\n" not in redacted
             self._write(value, redacted if is_plain else json.dumps(redacted, ensure_ascii=False))
         return redacted
