@@ -15,7 +15,14 @@ from typing import Any
 
 from harness.errors import CommandError
 from harness.home import docker_config, user_home
-from harness.images.credentials import Credentials, from_config, namespaces_in, parse_config, read_config
+from harness.images.credentials import (
+    DOCKER_CONFIG,
+    Credentials,
+    from_config,
+    namespaces_in,
+    parse_config,
+    read_config,
+)
 
 IN_ENVIRONMENT = "DOCKER_AUTH_CONFIG"
 FILE_IN_ENVIRONMENT = "REGISTRY_AUTH_FILE"
@@ -53,6 +60,16 @@ def find(host: str, repository: str = "") -> tuple[Credentials, str] | None:
 def namespace(host: str, repository: str) -> str:
     """The longest part of a repository for which a place has a login of its own (`acme/team`); empty without one."""
     return max((namespaces_in(it.config, host, repository)[0] for it in _stores()), key=len, default="")
+
+
+def named_in_vain() -> str:
+    """Which variable of the environment names a place that is not there, in words; empty without one."""
+    file, folder = os.environ.get(FILE_IN_ENVIRONMENT, ""), os.environ.get(DOCKER_CONFIG, "")
+    if file and not os.path.lexists(file):
+        return f"{FILE_IN_ENVIRONMENT} names {file}, which is not there"
+    if folder and not os.path.lexists(folder):
+        return f"{DOCKER_CONFIG} names {folder}, which is not there"
+    return ""
 
 
 def _stores() -> Iterator[Store]:

@@ -76,21 +76,25 @@ def credentials(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS, repository:
 def for_pulls(
     host: str, rows: Mapping[str, TokenFile] = _NO_ROWS, repository: str = ""
 ) -> tuple[Credentials | None, str]:
-    """The same where a credential helper that fails is one that knows nothing, and why it failed, else empty.
+    """The same where a credential helper that fails is one that knows nothing, and why there is no login where there
+    seems to be one: the helper failed, or a variable names what is not there.
 
     `docker pull` goes on without a login then (docker/cli, cli/command/registry.go, ResolveAuthConfig), and what is
     public needs none: docker-credential-secretservice fails on each server without a desktop.
     """
     try:
-        return credentials(host, rows, repository), ""
+        found = credentials(host, rows, repository)
     except CommandError as failed:
         return None, failed.message
+    return found, "" if found else login_stores.named_in_vain()
 
 
 def _of_workflow(host: str) -> Login | None:
     """GITHUB_TOKEN, which a step of GitHub Actions has only where its workflow says so."""
-    token = os.environ.get("GITHUB_TOKEN", "")
-    if host != GHCR or os.environ.get("GITHUB_ACTIONS") != "true" or not token:
+    if host != GHCR or os.environ.get("GITHUB_ACTIONS") != "true":
+        return None
+    token = login.token_in(os.environ.get("GITHUB_TOKEN", ""), "GITHUB_TOKEN")
+    if not token:
         return None
     user = os.environ.get("GITHUB_ACTOR") or "token"
     return _login(Credentials(username=user, password=SecretStr(token)), "GITHUB_TOKEN")

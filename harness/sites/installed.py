@@ -271,10 +271,11 @@ def _number(text: object) -> int:
 def registries_of(secret: Object) -> tuple[str, ...]:
     """The hosts that a pull secret is for; their logins are not looked at."""
     data = secret.get("data") or {}
-    packed = data.get(".dockerconfigjson") or data.get(".dockercfg") or ""
+    config, older = data.get(".dockerconfigjson"), data.get(".dockercfg")
     try:
-        found = from_json(base64.b64decode(packed))
-    except (ValueError, binascii.Error):
+        found = from_json(base64.b64decode(str(config or older or "")))
+    except ValueError:
         return ()
-    auths = found.get("auths", found) if isinstance(found, dict) else {}
+    # The older type is what the newer one has in `auths`.
+    auths = found.get("auths") if config and isinstance(found, dict) else found
     return tuple(sorted(map(str, auths))) if isinstance(auths, dict) else ()

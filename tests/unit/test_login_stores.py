@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CommandError, SettingsError
-from harness.images import login_stores
+from harness.images import login_stores, logins
 from harness.images.logins import TokenFile, namespace
 
 
@@ -90,6 +90,15 @@ def test_a_file_named_by_the_environment_stands_for_those_of_podman(machine: Mac
     machine.write(PODMANS, _config(quay_io="pod"))
     machine.set(REGISTRY_AUTH_FILE=str(machine.home / "gone.json"))
     assert _user("quay.io/acme/app") is None
+
+
+@pytest.mark.parametrize("variable", ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"])
+def test_a_variable_that_names_what_is_not_there_is_why_there_is_no_login(machine: Machine, variable: str) -> None:
+    gone = str(machine.home / "gone")
+    machine.set(**{variable: gone})
+    assert logins.for_pulls("quay.io") == (None, f"{variable} names {gone}, which is not there")
+    machine.set(DOCKER_AUTH_CONFIG=_config(quay_io="job"))
+    assert logins.for_pulls("quay.io")[1] == ""
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,35 @@ def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert found(ghcr_io=TokenFile(token_file=file)) == ("token", "ghp_in-a-file", str(file))
 
 
+def test_a_token_file_may_be_one_that_powershell_wrote(tmp_path: Path) -> None:
+    file = write_secret(tmp_path / "pat", "")
+    file.write_bytes("ghp_in-a-file\r\n".encode("utf-16"))
+    assert found(ghcr_io=TokenFile(token_file=file)) == ("token", "ghp_in-a-file", str(file))
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_token_in_quotes_is_refused_and_not_quoted(
+    quote: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_secret(tmp_path / "pat", f"{quote}ghp_in-a-file{quote}\n")
+    with pytest.raises(SettingsError, match="has its token in quotes") as refused:
+        found(ghcr_io=TokenFile(token_file=file))
+    assert "ghp_" not in str(refused.value)
+    in_actions(monkeypatch)
+    monkeypatch.setenv("GITHUB_TOKEN", f"{quote}ghs_of-the-job{quote}")
+    with pytest.raises(SettingsError, match="GITHUB_TOKEN has its token in quotes"):
+        found()
+
+
+@pytest.mark.parametrize(("value", "token"), [("ghs_a\n", "ghs_a"), (" ghs_a ", "ghs_a"), (" \n", None), ("", None)])
+def test_a_workflows_token_is_what_is_there_of_it(
+    value: str, token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_actions(monkeypatch)
+    monkeypatch.setenv("GITHUB_TOKEN", value)
+    assert found() == (token and ("octocat", token, "GITHUB_TOKEN"))
+
+
 def test_harness_toml_has_rows_for_logins(tmp_path: Path) -> None:
     file = tmp_path / "harness.toml"
     file.write_text('[logins."ghcr.io"]\nusername = "me"\ntoken_file = "~/pat"\n')

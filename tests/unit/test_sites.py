@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness import cli
 from harness.advice import site as advised
 from harness.errors import UsageError
 from harness.sites import folder
+from harness.sites.installed import registries_of
 from harness.sites.model import Site
 
 
@@ -172,3 +174,24 @@ def test_of_several_sources_the_chart_is_meant_and_not_its_values(tmp_path: Path
     argo = {"metadata": {"name": "op", "namespace": "argocd"}, "spec": {"sources": [chart, values]}}
     site, _ = taken(tmp_path, applications=[argo])
     assert [(it.version, it.at) for it in site.installers] == [("2.2.1", "spec/sources/0/targetRevision")]
+
+
+def _secret(key: str, content: object) -> dict[str, object]:
+    return {"data": {key: base64.b64encode(json.dumps(content).encode()).decode()}}
+
+
+@pytest.mark.parametrize(
+    ("secret", "hosts"),
+    [
+        (_secret(".dockerconfigjson", {"auths": {"quay.io": {}, "ghcr.io": {}}}), ("ghcr.io", "quay.io")),
+        (_secret(".dockercfg", {"ghcr.io": {"auth": "x"}}), ("ghcr.io",)),
+        (_secret(".dockerconfigjson", {"credHelpers": {"ghcr.io": "x"}}), ()),
+        (_secret(".dockerconfigjson", {"auths": ["ghcr.io"]}), ()),
+        (_secret(".dockerconfigjson", None), ()),
+        ({"data": {".dockerconfigjson": 5}}, ()),
+        ({"data": {".dockercfg": "no base64!"}}, ()),
+        ({"data": None}, ()),
+    ],
+)
+def test_a_pull_secret_is_for_the_hosts_that_it_names(secret: dict[str, object], hosts: tuple[str, ...]) -> None:
+    assert registries_of(secret) == hosts
