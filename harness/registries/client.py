@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from harness.errors import RegistryError
 from harness.images import media_types
@@ -217,7 +218,7 @@ class RegistryClient(Connection):
             if not following:
                 return sorted(found)
             asked.add(url)
-            url = self.led_to(url, following)
+            url = self._next_page(url, following)
             if url in asked:
                 break
         raise RegistryError(
@@ -226,6 +227,15 @@ class RegistryClient(Connection):
             pull_messages.next_step(pull_messages.REGISTRY_ANSWER, self.host),
             status=HTTPStatus.OK,
         )
+
+    def _next_page(self, page: str, following: str) -> str:
+        """The address of the page after this one: with TLS as this one, also where a proxy in front hides that there
+        is TLS from the registry.
+        """
+        url = self.led_to(page, following)
+        here, there = urlsplit(page), urlsplit(url)
+        hidden = here.scheme == "https" and there.scheme == "http" and here.hostname == there.hostname
+        return urlunsplit(there._replace(scheme="https", netloc=here.netloc)) if hidden else url
 
     def ask(self, method: str, repository: str, path: str) -> httpx.Response:
         """Any response of the API, whatever its status: `path` is what follows `/v2/<repository>/`."""

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import functools
-import os
-import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urljoin, urlsplit
 
-from harness import causes, named_files
 from harness.errors import RegistryError, SettingsError
 from harness.images import media_types
 from harness.images.credentials import Credentials
@@ -25,12 +21,15 @@ from harness.late import httpx
 from harness.registries.answers import json_of, whole
 from harness.registries.by_proxy import transport, unusable
 from harness.registries.challenges import challenges
-from harness.registries.problems import answered, of_token_server, retry_after, unreachable
+from harness.registries.problems import answered, error_in, of_token_server, retry_after, unreachable
 from harness.registries.refused_logins import Asking, step_after
+from harness.registries.trusted import trusted
 from harness.waiting import pause
 
 _ACCEPT = {"Accept": ", ".join((*media_types.INDEXES, *media_types.MANIFESTS))}
 _LONGEST_PAUSE = 10.0
+_SERVERS = 3
+"""How many servers may want a token for one request: the registry, and those where it leads to."""
 _PATIENCE = 6
 """How many times as long as a read the whole of an answer may take."""
 
@@ -75,7 +74,7 @@ class Connection:
                 f"{self.server} cannot be asked while the environment has the proxy {proxy}",
                 "write it with http://, https://, socks5:// or socks5h:// in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
             )
-        verify = _tls(mirror.ca if mirror else ca, host)
+        verify = trusted(mirror.ca if mirror else ca, host)
         self._http = httpx.Client(
             timeout=timeout, follow_redirects=True, trust_env=False, transport=transport(verify), verify=verify
         )
@@ -165,13 +164,27 @@ class Connection:
 
     def _send_authorized(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
         scope = self._scope(reference.repository)
-        authorization = self._authorization(scope)
+        authorization = self._authorization(scope) if self._is_own(url) else None
         response = self._once(method, url, authorization)
-        if response.status_code == 401:
-            granted = self._renewed(response, scope, authorization)
-            if granted:
-                response = self._once(method, url, granted)
+        asked: set[bytes] = set()
+        while granted := self._granted(response, scope, authorization, asked):
+            refusal, authorization = response, granted
+            response = self._once(method, str(refusal.url), granted)
+            response.history = [*refusal.history, *response.history]
         return response
+
+    def _granted(self, answer: httpx.Response, scope: str, tried: str | None, asked: set[bytes]) -> str:
+        """The header to ask again with at the address that answered with a challenge; empty where that is none.
+
+        `asked` has the servers that challenged this request already, each of which is heard once.
+        """
+        server = answer.url.netloc
+        if answer.status_code != HTTPStatus.UNAUTHORIZED or server in asked or len(asked) == _SERVERS:
+            return ""
+        asked.add(server)
+        if self._is_own(str(answer.url)):
+            return self._renewed(answer, scope, tried)
+        return self._of_another(answer, scope)
 
     def _scope(self, repository: str) -> str:
         return f"repository:{repository}:{self.actions}"
@@ -191,7 +204,7 @@ class Connection:
         return granted
 
     def _once(self, method: str, url: str, authorization: str | None) -> httpx.Response:
-        headers = {**_ACCEPT, "Authorization": authorization} if authorization and self._is_own(url) else _ACCEPT
+        headers = {**_ACCEPT, "Authorization": authorization} if authorization else _ACCEPT
         return self._answer_to(self._http.build_request(method, url, headers=headers), self.server)
 
     def _answer_to(self, request: httpx.Request, who: str, *, follow: bool = True) -> httpx.Response:
@@ -211,7 +224,7 @@ class Connection:
     def _authorize(self, refusal: httpx.Response, scope: str) -> str:
         """The Authorization header that a challenge asks for; empty without credentials for it.
 
-        Also for a challenge by another server, to which the registry has redirected: it has no say about the login.
+        Also for a challenge by another server, to which the registry points: it has no say about the login.
         """
         schemes = challenges(refusal) if self._is_own(str(refusal.url)) else {}
         asked = schemes.get("bearer", {})
@@ -225,20 +238,34 @@ class Connection:
             )
         if self._credentials and self._credentials.registry_token.get_secret_value():
             return f"Bearer {self._credentials.registry_token.get_secret_value()}"
-        realm = self.led_to(self.root, asked.get("realm", ""))
-        scope = self._scope_asked(asked.get("scope", ""), scope)
-        query = {key: value for key, value in {"service": asked.get("service", ""), "scope": scope}.items() if value}
+        realm = self.led_to(self.root, asked["realm"])
+        scopes = self._scopes_asked(asked.get("scope", ""), scope)
+        return self._token(realm, asked.get("service", ""), scopes, self.server, self._credentials)
+
+    def _of_another(self, challenge: httpx.Response, scope: str) -> str:
+        """The header that another server wants, to which the registry led: with a token that anybody gets there.
+
+        So do nodes (containerd 2.2.9, core/remotes/docker/resolver.go: CheckRedirect), who pull by a name of somebody's
+        own that leads to a public registry.
+        """
+        asked = challenges(challenge).get("bearer", {})
+        if not asked.get("realm"):
+            return ""
+        realm = self.led_to(str(challenge.url), asked["realm"])
+        who = f"{self.server} redirects to {challenge.url.netloc.decode()}, and that"
+        return self._token(realm, asked.get("service", ""), [asked.get("scope") or scope], who, None)
+
+    def _token(self, realm: str, service: str, scopes: Sequence[str], who: str, login: Credentials | None) -> str:
+        """The header with a token that the token server of `who` gives. Raises RegistryError."""
+        token_server = f"{who}'s token server {urlsplit(realm).netloc}"
         for attempt in range(1, self._attempts + 1):
-            response = self._fetch_token(realm, query)
+            response = self._fetch_token(realm, service, scopes, token_server, login)
             # That it fails, whoever asks for the token tries again.
             seconds = _pause_before_next(response, attempt) if response.status_code == 429 else None
             if seconds is None or attempt == self._attempts:
                 break
             pause(seconds, what=f"{self.server}'s token server to accept requests again")
-        return f"Bearer {self._token_in(response, self._token_server(realm), scope)}"
-
-    def _token_server(self, realm: str) -> str:
-        return f"{self.server}'s token server {urlsplit(realm).netloc}"
+        return f"Bearer {self._token_in(response, token_server, ' '.join(scopes))}"
 
     def _token_in(self, response: httpx.Response, who: str, scope: str) -> str:
         """The token that a token server answered with. Raises RegistryError, as a node fails without one."""
@@ -251,31 +278,41 @@ class Connection:
             return token
         raise RegistryError(
             f"{who} answered 200 without a token (`token` or `access_token`) that can be sent"
-            + (f": {said}" if (said := _error_in(answer)) else ""),
+            + (f": {said}" if (said := error_in(answer)) else ""),
             pull_messages.next_step(pull_messages.REGISTRY_ANSWER, self.host),
         )
 
-    def _scope_asked(self, challenge: str, scope: str) -> str:
-        """The scope to ask for: a mirror may have the repository below a project, whose name only it knows."""
+    def _scopes_asked(self, challenge: str, scope: str) -> Sequence[str]:
+        """The scopes to ask for, as nodes do: a registry may have the repository below a project that only it knows."""
         kind, _, rest = challenge.partition(":")
         name = rest.rpartition(":")[0]
-        return self._scope(name) if self._is_mirror and kind == "repository" and name else scope
+        if kind != "repository" or not name:
+            return [scope]
+        there = self._scope(name)
+        return [there] if self._is_mirror else sorted({scope, there})
 
-    def _fetch_token(self, realm: str, query: Mapping[str, str]) -> httpx.Response:
+    def _fetch_token(
+        self, realm: str, service: str, scopes: Sequence[str], who: str, login: Credentials | None
+    ) -> httpx.Response:
         """Docker's token protocol (distribution docs, spec/auth/token and spec/auth/oauth)."""
-        login = self._credentials
         if login:
             self._require_trusted(realm)
+        named = {"service": service} if service else {}
         identity = login.identity_token.get_secret_value() if login else ""
         if identity:
-            form = {**query, "grant_type": "refresh_token", "refresh_token": identity, "client_id": "harness"}
+            form = {
+                **named,
+                "scope": " ".join(scopes),
+                "grant_type": "refresh_token",
+                "refresh_token": identity,
+                "client_id": "harness",
+            }
             # Where a token server redirects to, a form would be sent as well, with the token in it.
-            request = self._http.build_request("POST", realm, data=form)
-            return self._answer_to(request, self._token_server(realm), follow=False)
+            return self._answer_to(self._http.build_request("POST", realm, data=form), who, follow=False)
         headers = {"Authorization": login.basic().get_secret_value()} if login else {}
         # A realm may have a query of its own.
-        address = httpx.URL(realm).copy_merge_params(query)
-        return self._answer_to(self._http.build_request("GET", address, headers=headers), self._token_server(realm))
+        address = httpx.URL(realm).copy_merge_params({**named, "scope": list(scopes)})
+        return self._answer_to(self._http.build_request("GET", address, headers=headers), who)
 
     def _is_own(self, url: str) -> bool:
         """Whether an address is of this server itself, so that its login may be sent there: never from https to http.
@@ -318,56 +355,6 @@ def address_of(mirror: Mirror | None, host: str) -> str:
     return f"{'http' if is_loopback(name) else 'https'}://{host}"
 
 
-def _tls(ca: Path | None, host: str) -> ssl.SSLContext:
-    """What a client trusts. All clients with the same certificates share it, since to read them takes the time of many
-    requests; it is made anew when a file has changed, or when the environment names another one.
-    """
-    system = ssl.get_default_verify_paths()
-    files = [Path(it) for it in (ca, system.cafile, system.capath) if it]
-    named = (os.environ.get(it, "") for it in (system.openssl_cafile_env, system.openssl_capath_env))
-    try:
-        return _trusting(ca, (*named, *((it, _version(it)) for it in files)))
-    except _UnusableCA as unusable:
-        raise SettingsError(
-            f"the CA file {ca} for {host} cannot be used: {unusable}",
-            "give a PEM file of the CA",
-        ) from unusable
-
-
-class _UnusableCA(Exception):
-    pass
-
-
-@functools.lru_cache(maxsize=32)
-def _trusting(ca: Path | None, read: tuple[object, ...]) -> ssl.SSLContext:
-    try:
-        context = httpx.create_ssl_context()
-    except (OSError, ssl.SSLError) as broken:
-        names = " or ".join(it for it in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(it)) or "its files"
-        raise SettingsError(
-            f"the certificates that this machine is to trust cannot be read from {names}: {broken}",
-            f"have {names} name what is there, in PEM, or unset it",
-        ) from broken
-    # As on a node: the system's certificates count too, and the mirror's own CA comes on top.
-    context.load_default_certs()
-    if ca:
-        try:
-            named_files.require_file(ca)
-            context.load_verify_locations(cafile=str(ca))
-        except (OSError, ssl.SSLError) as broken:
-            raise _UnusableCA(broken) from broken
-    return context
-
-
-def _version(file: Path) -> object:
-    """What changes with a file's content; None where there is none."""
-    try:
-        state = file.stat()
-    except OSError:
-        return None
-    return state.st_ino, state.st_size, state.st_mtime_ns
-
-
 def _pause_before_next(response: httpx.Response, attempt: int) -> float | None:
     """Seconds to wait before the next attempt; None when a retry makes no sense."""
     status = response.status_code
@@ -376,12 +363,6 @@ def _pause_before_next(response: httpx.Response, attempt: int) -> float | None:
     asked = retry_after(response)
     seconds = _backoff(attempt) if asked is None else asked
     return seconds if seconds <= _LONGEST_PAUSE else None
-
-
-def _error_in(answer: Mapping[str, Any]) -> str:
-    """What a token server says of a mistake in an answer without a status for it (RFC 6749, 5.2)."""
-    said = " ".join(str(answer[key]) for key in ("error", "error_description", "details", "message") if answer.get(key))
-    return causes.shortened(said, 200)
 
 
 def _backoff(attempt: int) -> float:

@@ -7,8 +7,9 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 from harness import causes
@@ -42,6 +43,9 @@ _NO_TLS = (
     "PACKET_LENGTH",
     "UNKNOWN_PROTOCOL",
 )
+_NOTHING_IN_COMMON = ("PROTOCOL", "HANDSHAKE_FAILURE", "CIPHER", "INSUFFICIENT_SECURITY", "WRONG_SSL_VERSION")
+# What a name or an address may have, as far as there is a server to be asked by it.
+_NAME = re.compile(r"[\w.:-]+")
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h).
 _OF_ANOTHER_NAME = (62, 64)
 _STRANGER = (
@@ -196,7 +200,10 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     if isinstance(tls, ssl.SSLCertVerificationError):
         return _untrusted(blamed, host, url, tls)
     if tls is not None:
-        return RegistryError(f"{blamed} failed the TLS handshake: {tls.reason or tls}", _after_handshake(tls, host))
+        return RegistryError(
+            f"{blamed} failed the TLS handshake: {tls.reason or tls}",
+            _after_handshake(tls, host, urlsplit(url).hostname or host),
+        )
     if isinstance(error, httpx.TooManyRedirects):
         return RegistryError(
             f"{blamed} redirects without end", pull_messages.next_step(pull_messages.NOT_A_REGISTRY, host)
@@ -204,6 +211,13 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     if isinstance(error, httpx.DecodingError | httpx.UnsupportedProtocol):
         return RegistryError(
             f"{blamed} cannot be understood: {_words(error)}",
+            pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host),
+        )
+    name = urlsplit(url).hostname or host
+    if "location header" in str(error) or not _NAME.fullmatch(name):
+        # httpx says so of some, and takes what is wrong in others for a part of the name.
+        return RegistryError(
+            f"{server} redirects to what is no address: {_words(error) if _NAME.fullmatch(name) else url}",
             pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host),
         )
     proxy = proxy_for(url)
@@ -216,7 +230,6 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
         )
     unknown = next((it for it in causes if isinstance(it, socket.gaierror)), None)
     if unknown is not None:
-        name = urlsplit(url).hostname or host
         return RegistryError(
             f"{blamed} could not be reached: the name {name} is not known to this machine's name servers ({unknown})",
             f"compare `getent hosts {name}` with that of another name; ask who runs the name server, or use a mirror "
@@ -240,7 +253,7 @@ def _by_proxy(proxy: str, blamed: str) -> str:
     return f"the proxy {proxy}, by which this machine reaches {blamed.rstrip(',')},"
 
 
-def _after_handshake(tls: ssl.SSLError, host: str) -> str:
+def _after_handshake(tls: ssl.SSLError, host: str, name: str) -> str:
     reason = tls.reason or ""
     if any(it in reason for it in _NO_TLS):
         return pull_messages.next_step(pull_messages.PLAIN_HTTP, host)
@@ -251,7 +264,12 @@ def _after_handshake(tls: ssl.SSLError, host: str) -> str:
         )
     if "EOF" in reason or not reason:
         return pull_messages.next_step(pull_messages.CONNECTION_LOST, host)
-    return f"{pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host)}; the two have no version of TLS in common"
+    ask = pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host)
+    if "UNRECOGNIZED_NAME" in reason:
+        return f"{ask}; the server that was found by the name {name} does not serve this name"
+    if any(it in reason for it in _NOTHING_IN_COMMON):
+        return f"{ask}; the two have no version of TLS in common, or no cipher"
+    return ask
 
 
 def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationError) -> RegistryError:
@@ -305,14 +323,23 @@ def _said(response: httpx.Response) -> str:
     """The errors of a response by the distribution specification, code and message; else the beginning of its text."""
     if response.request.method == "HEAD":
         return ""
+    content = None
     try:
-        errors = json.loads(response.content)["errors"]
-        named = [f"{it.get('code') or ''} {it.get('message') or ''}" for it in errors]
+        content = json.loads(response.content)
+        named = [f"{it.get('code') or ''} {it.get('message') or ''}" for it in content["errors"]]
         lines = [causes.shortened(it, _LONGEST) for it in named]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        text = re.sub(r"<[^>]*>", " ", response.text)
+        text = (isinstance(content, dict) and error_in(content)) or re.sub(r"<[^>]*>", " ", response.text)
         lines = [causes.shortened(text, 200)]
     return "; ".join(line for line in lines if line)
+
+
+def error_in(answer: Mapping[str, Any]) -> str:
+    """What a server says of a mistake in an object without `errors`: a token server (RFC 6749, 5.2), Docker Hub's,
+    Quay.
+    """
+    named = [answer.get(it) for it in ("error", "error_description", "details", "detail", "message")]
+    return causes.shortened(" ".join(dict.fromkeys(it for it in named if isinstance(it, str))), 200)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

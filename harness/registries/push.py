@@ -21,9 +21,8 @@ from harness.images import media_types
 from harness.late import httpx
 from harness.registries.client import NO_HEAD, RegistryClient, announced
 from harness.registries.manifest_shape import require_sound
-from harness.registries.problems import is_page, of_page, refused_by_ghcr, says_page, unreachable
-from harness.registries.refused_logins import expired
-from harness.registries.refused_pushes import refused_push
+from harness.registries.problems import is_page, of_page, says_page, unreachable
+from harness.registries.refused_pushes import push_refused
 from harness.waiting import pause
 
 _CHUNK = 1 << 20
@@ -31,10 +30,6 @@ _LONGEST_PAUSE = 10.0
 # A registry may hash a whole layer before it answers that it has it.
 _UPLOAD_SECONDS = {"timeout": 10.0, "read": 600.0, "write": 120.0}
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
-_NO_RIGHT = (
-    "give a token with write access (on GHCR the scope write:packages, in GitHub Actions `packages: write`) with "
-    "--token-file or --token-stdin, and check that its owner may write to this package"
-)
 _Sent = TypeVar("_Sent")
 
 
@@ -307,25 +302,29 @@ class Transfer(RegistryClient):
         """A blob's content from an offset on; a registry without range support sends all of it, with status 200."""
         url = f"{self.address(repository)}/blobs/{digest}"
         scope = self._scope(repository)
-        for last in (False, True):
-            authorization = self._authorization(scope)
+        authorization, led = self._authorization(scope), list[httpx.Response]()
+        asked: set[bytes] = set()
+        while True:
             # The bytes that the digest is of: a proxy may otherwise compress a configuration, which is JSON.
             headers = {"Accept-Encoding": "identity"} | ({"Authorization": authorization} if authorization else {})
             if start:
                 headers["Range"] = f"bytes={start}-"
             try:
                 with self._http.stream("GET", url, headers=headers) as response:
+                    response.history = [*led, *response.history]
                     if response.status_code in (200, 206) and not says_page(response):
                         yield response
                         return
                     refusal = self._whole(response, self.server)
-                if refusal.status_code == 401 and not last and self._renewed(refusal, scope, authorization):
-                    continue
-                if is_page(refusal) and refusal.is_success:
-                    raise of_page(refusal, self._answering(refusal), self.host)
-                raise self.answered(refusal, f"the blob {repository}@{digest}")
             except httpx.HTTPError as error:
                 raise unreachable(self.server, self.host, error) from error
+            granted = self._granted(refusal, scope, authorization, asked)
+            if granted:
+                url, authorization, led = str(refusal.url), granted, refusal.history
+                continue
+            if is_page(refusal) and refusal.is_success:
+                raise of_page(refusal, self._answering(refusal), self.host)
+            raise self.answered(refusal, f"the blob {repository}@{digest}")
 
     def _sent(self, file: Path) -> Iterator[bytes]:
         with file.open("rb") as stream:
@@ -349,24 +348,6 @@ class Transfer(RegistryClient):
 
     def _rest(self, failures: int, what: str) -> None:
         pause(min(0.25 * 2**failures, _LONGEST_PAUSE), what=f"{self.server} {what}")
-
-
-def push_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:
-    """The error for a refused push: the token needs other rights than for a pull."""
-    error = client.answered(response, what)
-    step = error.next_step
-    if response.status_code in (401, 403) and not is_page(response):
-        step = refused_by_ghcr(error.message) or expired(client.host, error.message) or _NO_RIGHT
-    known = refused_push(response.status_code, error.message)
-    if known:
-        step = known
-    elif response.status_code == 404:
-        # Of what is not there, a push asks for nothing but the place to push to.
-        step = (
-            f"create the repository, or the project that it belongs to, where {client.host} makes none on a push (on "
-            "ECR: aws ecr create-repository --repository-name NAME)"
-        )
-    return RegistryError(error.message, step, status=error.status)
 
 
 def as_manifest(raw: bytes) -> RawManifest:

@@ -9,7 +9,20 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
+from harness.errors import RegistryError
+from harness.late import httpx
+from harness.registries.problems import is_page, refused_by_ghcr
+from harness.registries.refused_logins import expired
+
+if TYPE_CHECKING:
+    from harness.registries.connection import Connection
+
+_NO_RIGHT = (
+    "give a token with write access (on GHCR the scope write:packages, in GitHub Actions `packages: write`) with "
+    "--token-file or --token-stdin, and check that its owner may write to this package"
+)
 _TAG = "choose another tag: the repository lets no tag that is there be written again, with --replace neither"
 _QUOTA = "have who runs the registry raise the quota of the project, or delete what it no longer needs"
 _ONLY_READ = (
@@ -38,3 +51,21 @@ def refused_push(status: int, said: str) -> str:
     if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return ""
     return next((step for words, step in _SAID.items() if re.search(words, said, re.I)), "")
+
+
+def push_refused(client: Connection, response: httpx.Response, what: str) -> RegistryError:
+    """The error for a refused push: the token needs other rights than for a pull."""
+    error = client.answered(response, what)
+    step = error.next_step
+    if response.status_code in (401, 403) and not is_page(response):
+        step = refused_by_ghcr(error.message) or expired(client.host, error.message) or _NO_RIGHT
+    known = refused_push(response.status_code, error.message)
+    if known:
+        step = known
+    elif response.status_code == 404:
+        # Of what is not there, a push asks for nothing but the place to push to.
+        step = (
+            f"create the repository, or the project that it belongs to, where {client.host} makes none on a push (on "
+            "ECR: aws ecr create-repository --repository-name NAME)"
+        )
+    return RegistryError(error.message, step, status=error.status)

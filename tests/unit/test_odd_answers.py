@@ -316,13 +316,15 @@ def test_whether_a_mirror_answers_is_asked_of_its_server_and_not_of_a_project(pa
         ("WRONG_VERSION_NUMBER", "with what the server speaks"),
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "a certificate of their own"),
         ("TLSV1_ALERT_PROTOCOL_VERSION", "no version of TLS in common"),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "or no cipher"),
+        ("TLSV1_UNRECOGNIZED_NAME", "found by the name mirror.example.com does not serve this name"),
         ("UNEXPECTED_EOF_WHILE_READING", "check the network before ghcr.io"),
     ],
 )
 def test_a_handshake_that_fails_is_not_always_about_http(reason: str, step: str) -> None:
     broken = ssl.SSLError(1, reason)
     broken.reason = reason
-    assert step in _after_handshake(broken, "ghcr.io")
+    assert step in _after_handshake(broken, "ghcr.io", "mirror.example.com")
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])

@@ -12,7 +12,7 @@ from registry_fakes import Answer, answering
 from harness.commands.registry_ends import _end
 from harness.errors import CommandError, RegistryError, SettingsError
 from harness.images.references import ImageReference
-from harness.registries import connection
+from harness.registries import trusted
 from harness.registries.front.certificates import authority
 from harness.settings import Settings
 
@@ -73,18 +73,18 @@ def test_a_helper_that_fails_keeps_nobody_from_reading_what_is_public(
 def test_clients_share_what_they_trust_until_a_file_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca: Path
 ) -> None:
-    first = connection._tls(ca, "a.example")
-    assert connection._tls(ca, "b.example") is first
-    assert connection._tls(None, "a.example") is not first
+    first = trusted.trusted(ca, "a.example")
+    assert trusted.trusted(ca, "b.example") is first
+    assert trusted.trusted(None, "a.example") is not first
 
     ca.write_bytes(ca.read_bytes() + authority().pem)
-    second = connection._tls(ca, "a.example")
+    second = trusted.trusted(ca, "a.example")
     assert second is not first
     assert second.cert_store_stats()["x509_ca"] == first.cert_store_stats()["x509_ca"] + 1
 
     other = tmp_path / "other.pem"
     other.write_bytes(authority().pem)
     monkeypatch.setenv("SSL_CERT_FILE", str(other))
-    assert connection._tls(ca, "a.example") is not second
+    assert trusted.trusted(ca, "a.example") is not second
     with pytest.raises(SettingsError, match=r"the CA file .* for a\.example cannot be used"):
-        connection._tls(tmp_path / "none.pem", "a.example")
+        trusted.trusted(tmp_path / "none.pem", "a.example")
