@@ -18,7 +18,7 @@ from harness.errors import DiskError, HarnessError, RegistryError, UnavailableEr
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.images.references import ImageReference
 from harness.registries.manifest_shape import require_image
-from harness.registries.platform_choice import chain_to, entry_for, listed_platforms, platform_from
+from harness.registries.platform_choice import Platform, chain_to, entry_for, listed_platforms, platform_from
 from harness.registries.push import RawManifest, Transfer
 from harness.waiting import Cancelled, Deadline, cancelled
 from harness.wording import counted
@@ -192,9 +192,9 @@ class Filling:
     def _described(self, client: Transfer, asked: Asked) -> CachedImage:
         """The image by its manifests, which are stored, and by its configuration, which says for what it is."""
         top = self._manifest(client, asked.image, asked.digest)
-        said: list[str] = []
+        said: list[Platform] = []
 
-        def platform_of(manifest: RawManifest) -> str:
+        def platform_of(manifest: RawManifest) -> Platform:
             said.append(self._platform_said(client, asked.image, manifest))
             return said[-1]
 
@@ -202,8 +202,8 @@ class Filling:
         manifests = chain_to(
             top, self._platform, lambda it: self._manifest(client, asked.image, it), platform_of, name=name
         )
-        if not manifests or (not top.is_index and platform_of(top) != self._platform):
-            there = [str(it) for it in listed_platforms(top.content)] or said
+        if not manifests:
+            there = [str(it) for it in listed_platforms(top.content) or said]
             raise _wrong_platform(client, asked.image, there, self._platform)
         own = manifests[-1]
         require_usable(own, name)
@@ -244,7 +244,7 @@ class Filling:
         self._layer(client, image, about)
         return self._cache.data(about.digest).read_bytes()
 
-    def _platform_said(self, client: Transfer, image: ImageReference, manifest: RawManifest) -> str:
+    def _platform_said(self, client: Transfer, image: ImageReference, manifest: RawManifest) -> Platform:
         """For what a manifest is by its configuration. Raises UnavailableError where that is none of an image."""
         require_usable(manifest, f"{image} at {client.server}")
         try:
@@ -257,7 +257,7 @@ class Filling:
                 f"{manifest.content['config']['digest']} names no operating system",
                 "check the image's name: a chart or another artifact may have it",
             )
-        return platform_from(said, manifest.digest).plain
+        return platform_from(said, manifest.digest)
 
     def _layer(self, client: Transfer, image: ImageReference, content: Content) -> None:
         try:

@@ -179,9 +179,11 @@ class RegistryClient(Connection):
         return self.platforms_of(self.manifest(reference), reference)
 
     def config(self, reference: ImageReference, *, platform: str = "linux/amd64") -> Mapping[str, Any]:
-        """The image configuration (its `config.Labels`, `history`, …) for a platform."""
-        manifest = self._for_platform(self.manifest(reference), reference, platform)
-        return self._config_of(manifest, reference)
+        """The image configuration (its `config.Labels`, `history`, …) for a platform; that of what is in no index
+        whatever it is for.
+        """
+        top = self.manifest(reference)
+        return self._config_of(self._for_platform(top, reference, platform) if top.is_index else top, reference)
 
     def digests(self, reference: ImageReference, *, platform: str = "linux/amd64") -> frozenset[str]:
         """The digests by which a node may know the image: of the tag, of the platform's manifest, of its configuration.
@@ -196,10 +198,6 @@ class RegistryClient(Connection):
         """These digests, and the platforms of the image that such a node does not run."""
         top = self.manifest(reference)
         own = self._for_platform(top, reference, platform)
-        if not top.is_index:
-            there = self._own_platform(own, reference)
-            if platform not in (str(there), there.plain):
-                raise self._wrong_platform(reference, str(there), platform)
         known = frozenset({top.descriptor.digest, own.descriptor.digest, self._config_digest(own, reference)})
         return known, tuple(it.plain for it in listed_platforms(top.content) if it.plain != platform)
 
@@ -268,16 +266,13 @@ class RegistryClient(Connection):
             manifest,
             platform,
             lambda digest: self._listed(reference.pinned(digest), manifest),
-            lambda below: self._own_platform(below, reference).plain,
+            lambda below: self._own_platform(below, reference),
             name=f"{_shown(reference)} at {self.server}",
         )
         if chain:
             return chain[-1]
         there = ", ".join(map(str, self.platforms_of(manifest, reference))) or "no platform"
-        raise self._wrong_platform(reference, there, platform)
-
-    def _wrong_platform(self, reference: ImageReference, there: str, platform: str) -> RegistryError:
-        return RegistryError(
+        raise RegistryError(
             f"{self.server} has {_shown(reference)} for {there}, not for {platform}",
             "choose a release that is published for this machine's architecture",
             status=404,

@@ -35,6 +35,10 @@ class Platform:
         """Without the variant: `linux/arm64`."""
         return f"{self.os}/{self.architecture}"
 
+    def fits(self, platform: str) -> bool:
+        """Whether it is this one, with its variant or without."""
+        return platform in (str(self), self.plain)
+
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
@@ -61,15 +65,17 @@ def entry_for(index: Mapping[str, Any], platform: str) -> str:
 
 
 def chain_to(
-    top: _Read, platform: str, read: Callable[[str], _Read], platform_of: Callable[[_Read], str], *, name: str
+    top: _Read, platform: str, read: Callable[[str], _Read], platform_of: Callable[[_Read], Platform], *, name: str
 ) -> list[_Read]:
     """What leads from a manifest or index to the manifest for a platform, both included; empty without one.
 
     `read` gets a manifest by its digest, `platform_of` tells for what it is by its configuration: that is asked where
-    the index does not say so, and of no manifest that is not in an index. `name` is that of the image, for messages.
-    Raises RegistryError for indexes without end.
+    no index says so. A node pulls a manifest that is in no index whatever it is for, and cannot run it: nor is it
+    chosen here. `name` is that of the image, for messages. Raises RegistryError for indexes without end.
     """
     chain = [top]
+    if not top.is_index and not platform_of(top).fits(platform):
+        return []
     while chain[-1].is_index:
         if len(chain) > DEPTH:
             raise RegistryError(
@@ -82,7 +88,7 @@ def chain_to(
         if not below:
             return []
         chain.append(read(below))
-        if not chain[-1].is_index and not _fitting(index, platform) and platform_of(chain[-1]) != platform:
+        if not chain[-1].is_index and not _fitting(index, platform) and not platform_of(chain[-1]).fits(platform):
             return []
     return chain
 
