@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from harness import named_files
 from harness.errors import SettingsError
@@ -67,6 +67,21 @@ class Mirror(BaseModel):
     @classmethod
     def _a_file(cls, value: Path | None) -> Path | None:
         return expanded(value) if value else None
+
+    @field_validator("password")
+    @classmethod
+    def _as_it_is_sent(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        # The key of a service account, which is a password at Google's registries, may end as files do.
+        if text != text.rstrip("\r\n") and not text.startswith("{"):
+            raise ValueError("it ends with a line end, which would be sent as a part of it")
+        return value
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Mirror:
+        if bool(self.username) != bool(self.password.get_secret_value()):
+            raise ValueError("a login has both, username and password; where the token alone counts, any username does")
+        return self
 
     @property
     def reachable_url(self) -> str:

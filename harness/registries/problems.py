@@ -243,10 +243,11 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
             f"check HTTPS_PROXY and NO_PROXY, and whether the proxy reaches {urlsplit(url).hostname}",
         )
     what = "did not answer in time" if late else "could not be reached"
-    return RegistryError(
-        f"{blamed} {what}: {_words(error)}",
-        pull_messages.next_step(pull_messages.TIMEOUT if late else pull_messages.REGISTRY_AWAY, host),
-    )
+    step = pull_messages.next_step(pull_messages.TIMEOUT if late else pull_messages.REGISTRY_AWAY, host)
+    if isinstance(error, httpx.RemoteProtocolError) and urlsplit(url).scheme == "http":
+        # Some that speak TLS say so; others hang up, or send an alert.
+        step = f"{step}; or {pull_messages.next_step(pull_messages.PLAIN_HTTP, host)}"
+    return RegistryError(f"{blamed} {what}: {_words(error)}", step)
 
 
 def _by_proxy(proxy: str, blamed: str) -> str:

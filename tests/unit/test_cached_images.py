@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 import yaml
 
 from harness import cli, waiting
@@ -148,7 +149,7 @@ def test_a_run_that_uses_the_cache_keeps_others_from_pruning_it(cache: ImageCach
 
 
 def test_nodes_ask_the_cache_first_and_then_the_mirror_or_the_registry(tmp_path: Path) -> None:
-    mirror = Mirror(url="https://mirror.example.com", username="me")
+    mirror = Mirror(url="https://mirror.example.com", username="me", password=SecretStr("word"))
     folder = write_hosts(MirrorMap(mirrors={"ghcr.io": mirror}), tmp_path / "mirror", first=FIRST)
     told = tomllib.loads((folder / "ghcr.io" / "hosts.toml").read_text())
     assert told["server"] == "https://mirror.example.com/v2"

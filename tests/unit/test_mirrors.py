@@ -238,6 +238,9 @@ def test_what_is_no_registry_host_is_refused(host: str) -> None:
         ('[mirrors."index.docker.io"]\nurl = "http://m"', "use that as the key"),
         ('[mirrors."ghcr.io"]\nurl = "m.example.com"', "not a URL like"),
         ('[mirrors."ghcr.io"]\nurl = "http://m"\npasword = "s3cret"', "pasword"),
+        ('[mirrors."ghcr.io"]\nurl = "http://m"\npassword = "s3cret"', "has both, username and password"),
+        ('[mirrors."ghcr.io"]\nurl = "http://m"\nusername = "me"', "has both, username and password"),
+        ('[mirrors."ghcr.io"]\nusername = "me"\npassword = "s3cret\\n"\nurl = "http://m"', "ends with a line end"),
     ],
 )
 def test_a_mistake_in_the_settings_is_told_with_its_line(tmp_path: Path, table: str, what: str) -> None:

@@ -187,6 +187,12 @@ def test_a_server_that_wants_tls_says_so_in_a_400(body: str) -> None:
     assert "with what the server speaks, http:// or https://" in asked(lambda request: Answer(400, body)).next_step
 
 
+def test_a_server_that_hangs_up_on_http_may_speak_tls() -> None:
+    error = asked(lambda request: Answer(0))
+    assert "check whether 127.0.0.1" in error.next_step
+    assert "with what the server speaks, http:// or https://" in error.next_step
+
+
 def test_a_status_that_means_nothing_is_the_registrys() -> None:
     assert asked(lambda request: Answer(204)).next_step.startswith("ask who runs 127.0.0.1")
 

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from registry_fakes import Answer, FakeServer, Request, answering
 
 from harness.bootstrap import reach
@@ -58,7 +59,7 @@ def server(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
 @pytest.fixture
 def look(server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Prerequisite]]:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    mirrors = {"docker.io": Mirror(url=f"http://{server.address}", username="robot")}
+    mirrors = {"docker.io": Mirror(url=f"http://{server.address}", username="robot", password=SecretStr("word"))}
     settings = Settings(cache_dir=tmp_path, mirrors=mirrors)
 
     def examine() -> dict[str, Prerequisite]:
