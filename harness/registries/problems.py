@@ -45,7 +45,9 @@ _NO_TLS = (
 )
 _NOTHING_IN_COMMON = ("PROTOCOL", "HANDSHAKE_FAILURE", "CIPHER", "INSUFFICIENT_SECURITY", "WRONG_SSL_VERSION")
 # What a name or an address may have, as far as there is a server to be asked by it.
-_NAME = re.compile(r"[\w.:-]+")
+_NAME = re.compile(r"[\w.-]+|[\w.:%-]*:[\w.:%-]*")
+# Of httpcore and h11.
+_NO_ANSWER = re.compile(r"without sending a response|illegal status line")
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h).
 _OF_ANOTHER_NAME = (62, 64)
 _STRANGER = (
@@ -86,8 +88,12 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     """
     status = response.status_code
     said = _said(response)
-    if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and (proxy := proxy_for(str(response.url))):
+    proxy = proxy_for(str(response.url)) if response.url.scheme == "http" else ""
+    if proxy and status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return RegistryError(f"{_by_proxy(proxy, server)} did not let it through: {said or status}", _WITH_LOGIN)
+    if proxy:
+        # Without TLS, a proxy answers in the server's place.
+        server = f"{server.rstrip(',')}, asked by the proxy {proxy},"
     step = _step(response, host, said)
     seconds = retry_after(response)
     if status in _BUSY and seconds is not None:
@@ -196,7 +202,13 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     url = _asked(error)
     blamed = _blamed(server, url)
     causes = list(_causes(error))
+    proxy = proxy_for(url)
     tls = next((it for it in causes if isinstance(it, ssl.SSLError)), None)
+    if tls is not None and proxy.startswith("https://") and _speaks_no_tls(tls):
+        return RegistryError(
+            f"{_by_proxy(proxy, blamed)} failed the TLS handshake: {tls.reason}",
+            "write http:// in HTTPS_PROXY: its scheme says how the proxy itself is asked, and not what for",
+        )
     if isinstance(tls, ssl.SSLCertVerificationError):
         return _untrusted(blamed, host, url, tls)
     if tls is not None:
@@ -220,7 +232,6 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
             f"{server} redirects to what is no address: {_words(error) if _NAME.fullmatch(name) else url}",
             pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host),
         )
-    proxy = proxy_for(url)
     if isinstance(error, httpx.ProxyError) or (proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)):
         return RegistryError(
             f"{_by_proxy(proxy, blamed)} did not let it through: {_words(error)}",
@@ -242,21 +253,33 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
             f"{_by_proxy(proxy, blamed)} did not bring an answer in time: {_words(error)}",
             f"check HTTPS_PROXY and NO_PROXY, and whether the proxy reaches {urlsplit(url).hostname}",
         )
-    what = "did not answer in time" if late else "could not be reached"
-    step = pull_messages.next_step(pull_messages.TIMEOUT if late else pull_messages.REGISTRY_AWAY, host)
-    if isinstance(error, httpx.RemoteProtocolError) and urlsplit(url).scheme == "http":
+    if late:
+        return RegistryError(
+            f"{blamed} did not answer in time: {_words(error)}", pull_messages.next_step(pull_messages.TIMEOUT, host)
+        )
+    if isinstance(error, httpx.ConnectError):
+        return RegistryError(
+            f"{blamed} could not be reached: {_words(error)}",
+            pull_messages.next_step(pull_messages.REGISTRY_AWAY, host),
+        )
+    step = pull_messages.next_step(pull_messages.CONNECTION_LOST, host)
+    if _NO_ANSWER.search(str(error)) and urlsplit(url).scheme == "http":
         # Some that speak TLS say so; others hang up, or send an alert.
         step = f"{step}; or {pull_messages.next_step(pull_messages.PLAIN_HTTP, host)}"
-    return RegistryError(f"{blamed} {what}: {_words(error)}", step)
+    return RegistryError(f"the connection to {blamed} broke off: {_words(error)}", step)
 
 
 def _by_proxy(proxy: str, blamed: str) -> str:
     return f"the proxy {proxy}, by which this machine reaches {blamed.rstrip(',')},"
 
 
+def _speaks_no_tls(tls: ssl.SSLError) -> bool:
+    return any(it in (tls.reason or "") for it in _NO_TLS)
+
+
 def _after_handshake(tls: ssl.SSLError, host: str, name: str) -> str:
     reason = tls.reason or ""
-    if any(it in reason for it in _NO_TLS):
+    if _speaks_no_tls(tls):
         return pull_messages.next_step(pull_messages.PLAIN_HTTP, host)
     if "CERTIFICATE_REQUIRED" in reason:
         return (
@@ -288,8 +311,8 @@ def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationErr
     elif seen and not seen.expired:
         step = (
             f"if {seen.issuer} is a proxy of yours that looks into TLS, add its CA to this machine's certificates "
-            f'(update-ca-certificates, or SSL_CERT_FILE); else put the CA under ca of [mirrors."{host}"] in '
-            "harness.toml"
+            f'(update-ca-certificates, or SSL_CERT_FILE); else have ca of [mirrors."{host}"] in harness.toml name the '
+            "PEM file of that CA"
         )
     else:
         step = pull_messages.read(f"x509: {tls.verify_message}", image=f"{host}/image").next_step

@@ -221,6 +221,32 @@ def test_a_proxy_that_wants_a_login_without_tls_is_named_with_the_way_to_give_it
     assert "USER:PASSWORD@HOST:PORT" in error.next_step
 
 
+def test_a_proxy_that_speaks_no_tls_is_no_registry_that_speaks_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(lambda request: Answer(400)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://{proxy.address}")
+        error = refusal("registry.invalid")
+    assert error.message.startswith(
+        f"the proxy https://{proxy.address}, by which this machine reaches registry.invalid,"
+    )
+    assert error.next_step.startswith("write http:// in HTTPS_PROXY")
+
+
+def test_what_a_proxy_answers_without_tls_is_told_with_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(lambda request: Answer(503, "<html>No such name</html>", {"Content-Type": "text/html"})) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.address}")
+        error = refusal("ghcr.io", Mirror(url="http://mirror.invalid:5000"))
+    assert f"of ghcr.io, asked by the proxy http://{proxy.address}, answered 503 with a web page" in error.message
+
+
+def test_an_answer_that_breaks_off_came_from_a_server_that_can_be_reached() -> None:
+    cut = Answer(200, "{", {"Content-Length": "1000", "Content-Type": "application/json"})
+    with answering(lambda request: cut) as registry:
+        error = refusal(registry.address)
+    assert error.message.startswith(f"the connection to {registry.address} broke off: peer closed connection")
+    assert error.next_step.startswith(f"check the network before {registry.address}")
+    assert "http://" not in error.next_step
+
+
 @pytest.mark.parametrize("url", ["http://LOCALHOST:9", "http://localhost:80"])
 def test_a_server_that_is_away_is_no_other_one_for_the_way_it_is_written(url: str) -> None:
     error = refusal("ghcr.io", Mirror(url=url))

@@ -189,7 +189,8 @@ def test_a_server_that_wants_tls_says_so_in_a_400(body: str) -> None:
 
 def test_a_server_that_hangs_up_on_http_may_speak_tls() -> None:
     error = asked(lambda request: Answer(0))
-    assert "check whether 127.0.0.1" in error.next_step
+    assert error.message.startswith("the connection to 127.0.0.1")
+    assert "check the network before 127.0.0.1" in error.next_step
     assert "with what the server speaks, http:// or https://" in error.next_step
 
 
