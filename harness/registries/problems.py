@@ -56,7 +56,7 @@ _STRANGER = (
 )
 # RFC 9110, 15.5.8.
 _WITH_LOGIN = (
-    "the proxy wants a login: HTTPS_PROXY (HTTP_PROXY for what is asked without TLS) = http://USER:PASSWORD@HOST:PORT, "
+    "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT (HTTP_PROXY for what is asked without TLS), "
     "with what is special in them percent-encoded"
 )
 # What GHCR says to a push that the token's scope covers → the way out. By the reports that clusters/registries.toml
