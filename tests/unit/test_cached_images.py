@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 import yaml
+from pydantic import SecretStr
 
 from harness import cli, waiting
 from harness.bootstrap import bootstrap
