@@ -97,7 +97,7 @@ def test_a_token_file_that_others_can_use(tmp_path: Path, capsys: pytest.Capture
         (lambda file: None, "cannot be read: No such file"),
         (lambda file: file.mkdir(mode=0o700), "is not a file"),
         (lambda file: (file.touch(0o600), file.write_text("\n")), "no token in its first line"),
-        (lambda file: (file.touch(0o600), file.write_bytes(b"\xff\xfe")), "it is not text"),
+        (lambda file: (file.touch(0o600), file.write_bytes(b"\xff \xfe")), "it is not text"),
     ],
 )
 def test_a_token_file_without_a_token(tmp_path: Path, prepare: object, said: str) -> None:

@@ -82,7 +82,9 @@ def test_the_cache_is_below_xdg_cache_home_or_home(monkeypatch: pytest.MonkeyPat
 
 
 def test_mirrors_come_from_their_tables(tmp_path: Path) -> None:
-    file = toml(tmp_path, '[mirrors."ghcr.io"]\nurl = "https://mirror.example.com/v2/ghcr"\nusername = "u"\n')
+    file = toml(
+        tmp_path, '[mirrors."ghcr.io"]\nurl = "https://mirror.example.com/v2/ghcr"\nusername = "u"\npassword = "p"\n'
+    )
 
     assert settings.load(file=file, environment={}).mirror_map.mirrors["ghcr.io"].username == "u"
 
