@@ -32,7 +32,7 @@ def last_line(every: Sequence[str], number: int) -> int:
         last += 1
     if last > number or not any(it in every[number] for it in COMMANDS):
         return last
-    word = _WORD.search(every[number]) or _CALLED.search(every[number])
+    word = _WORD.search(every[number]) or ("helm_" in every[number] and _CALLED.search(every[number]))
     if word:
         depth = _opened(every[number][word.end() :])
         while depth >= 0 and last < furthest:

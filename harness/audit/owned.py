@@ -19,11 +19,11 @@ from harness.audit.uses import Uses
 from harness.images.references import DOCKER_HUB, ImageReference, names_host
 from harness.releases.charts import CHART_NAME
 
-_ALONE = re.compile(rf"(?<![\w./:@#-]){re.escape(CHART_NAME)}(?![\w./:@-])")
+_ALONE = re.compile(rf"{re.escape(CHART_NAME)}(?<![\w./:@#-]{re.escape(CHART_NAME)})(?![\w./:@-])")
 _PIECE = rf"(?:{EXPRESSION}|[\w.:-]){{1,80}}"
 _TAG = rf"(?::(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])+))?"
-_MAY_BE_BEHIND = re.compile(r"[\w})]/\$?[{$%<]")
-_MOST = 100
+_BEHIND = re.compile(rf"/\$?(?P<variable>{EXPRESSION}){_TAG}")
+_MOST, _FARTHEST = 100, 200
 
 
 class Owned:
@@ -33,29 +33,32 @@ class Owned:
         self._homes = homes
         paths = {*homes.repositories, *(it.repository for it in homes.history.homes)}
         owners = sorted(it.removesuffix(f"/{CHART_NAME}") for it in paths if it.endswith(f"/{CHART_NAME}"))
-        self._behind = re.compile(
-            rf"(?:(?<![\w.$/}}-])|(?<=//))(?P<left>(?:{_PIECE}/){{0,3}}"
-            rf"(?:{'|'.join(map(re.escape, owners))}|{EXPRESSION}))/\$?(?P<variable>{EXPRESSION}){_TAG}"
+        self._left = re.compile(
+            rf"(?:^|(?<=[^\w.$/}}-])|(?<=//))(?P<left>(?:{_PIECE}/){{0,3}}"
+            rf"(?:{'|'.join(map(re.escape, owners))}|{EXPRESSION}))$",
+            re.M,
         )
 
     def found(self, lines: Lines, variables: Variables, uses: Uses, file: str) -> Iterator[Stale]:
         """Every stale name of a text."""
-        words = [*_ALONE.finditer(lines.text)][:_MOST] if _MAY_BE_BEHIND.search(lines.text) else []
-        behind = [*self._behind.finditer(lines.text)][:_MOST] if words else []
+        words = [*_ALONE.finditer(lines.text)][:_MOST] if _BEHIND.search(lines.text) else []
+        behind = [*_BEHIND.finditer(lines.text)][:_MOST] if words else []
         for word in words if behind else ():
             names = uses.names(word.start(), lines.owners(word.start()))
             for use in (it for it in behind if named_by(it["variable"]) in names):
-                image = self._image(use, variables)
+                image = self._image(use, variables, lines)
                 finding = self._homes.judge(image, tagged=bool(image.tag)) if image else None
                 if image and finding and not any(is_rule(lines, file, *it.span()) for it in (word, use)):
                     shown = image.canonical if image.tag else image.name
                     yield stale_at(lines, file, *word.span(), finding, text=shown)
                     break
 
-    @staticmethod
-    def _image(use: re.Match[str], variables: Variables) -> ImageReference | None:
+    def _image(self, use: re.Match[str], variables: Variables, lines: Lines) -> ImageReference | None:
         """The operator's image where a use has its name; None where that is known to be another, or may be no image."""
-        left, tag = variables.filled(use["left"]), variables.filled(use["tag"] or "")
+        before = self._left.search(lines.text[max(0, use.start() - _FARTHEST) : use.start()])
+        if before is None:
+            return None
+        left, tag = variables.filled(before["left"]), variables.filled(use["tag"] or "")
         has_host = names_host(f"{left}/{CHART_NAME}")
         if not is_known(left) or is_known(variables.filled(use["variable"])) or not (has_host or use["tag"]):
             return None

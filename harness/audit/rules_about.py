@@ -141,7 +141,7 @@ def is_key_of_rules(key: str) -> bool:
 def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     """Whether the name between two offsets is what a rule speaks of."""
     text = lines.text
-    if _FILES.search(file) or text[max(0, start - 1) : start] in ("!", "^") or text[end : end + 1] in ("*", "?"):
+    if _is_of_rules(file) or text[max(0, start - 1) : start] in ("!", "^") or text[end : end + 1] in ("*", "?"):
         return True
     if (
         (_FAILED.match(text, end) and not _IF.search(lines.before(start)))
@@ -172,6 +172,11 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     if owners[:1] == ["location"] and _REGISTRIES_CONF.search("\n".join(lines.all[max(0, number - 8) : number])):
         return True
     return _in_policy(lines, start)
+
+
+@lru_cache(maxsize=2)
+def _is_of_rules(file: str) -> bool:
+    return bool(_FILES.search(file))
 
 
 def _is_member(lines: Lines, start: int, end: int) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.audit.owners import Lines
 from harness.releases.charts import CHART_NAME
@@ -40,7 +41,7 @@ def is_case(lines: Lines, file: str, start: int, end: int) -> bool:
     """Whether a name in a file of tests is the first of a pair with the new one, or one of those that a parametrized
     test gives to a function, whose answer it looks at; not if the function pulls or deploys.
     """
-    if not _OF_TESTS.search(file):
+    if not _is_of_tests(file):
         return False
     before = lines.before(start)
     if _OPENS.search(before) and _PAIR.match(lines.text, end):
@@ -57,6 +58,11 @@ def is_case(lines: Lines, file: str, start: int, end: int) -> bool:
     names = {*_NAMES.findall(cases["names"] or "")} if cases else {loop["name"]} if loop else set()
     asked = (it for it in _ASKS.finditer(lines.text) if not _TAKES.search(it["function"]))
     return any(not names or it["name"] in names for it in asked)
+
+
+@lru_cache(maxsize=2)
+def _is_of_tests(file: str) -> bool:
+    return bool(_OF_TESTS.search(file))
 
 
 def _is_asked(before: str) -> bool:
