@@ -13,6 +13,7 @@ from typing import Protocol
 from rich.console import Console
 
 from harness.bench import audit, copies, matrix, pull, repeat, scale, smoke, upstream, verdicts
+from harness.commands.parser import Parser
 from harness.errors import HarnessError
 from harness.redaction import terminal
 from harness.report.text import wide_console
@@ -64,7 +65,7 @@ _DEFAULT = "smoke"
 
 def parsed_words(words: Sequence[str]) -> argparse.Namespace:
     """The command line as options; without a measurement's name it is about the smoke."""
-    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="nox -s bench --", description=__doc__, allow_abbrev=False)
     names = parser.add_subparsers(dest="measurement", metavar="MEASUREMENT", required=True, help=f"default: {_DEFAULT}")
     for name, module in MEASUREMENTS.items():
         about = (module.__doc__ or "").partition("\n")[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parser of `harness` and of each of its commands: argparse's, which takes nothing silently for something else."""
+"""The parser of `harness`, its commands and the measurements: argparse's, which takes nothing silently for another."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness import cli
+from harness.bench import __main__ as measurements
 
 RUN = ("run", "--collect-only")
 
@@ -103,3 +104,11 @@ def test_what_would_be_left_out_of_account(
 ) -> None:
     assert cli.main(list(words)) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--runs", "1_0"), ("upstream", "--runs", "1", "--runs", "2")])
+def test_measurements_have_the_same_parser(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        measurements.parsed_words(words)
+    assert ended.value.code == 2
+    assert "argument --runs: " in capsys.readouterr().err
