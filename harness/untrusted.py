@@ -18,13 +18,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, AnyStr
+from typing import TYPE_CHECKING, Annotated, Any, AnyStr
 
 import yaml
 from pydantic import AfterValidator, ValidationError
 
 from harness import libyaml, named_files
 from harness.errors import DiskError, UsageError
+
+if not TYPE_CHECKING and not hasattr(tarfile, "data_filter"):
+    # Python has filters since 3.11.4; Debian 12 has 3.11.2.
+    from backports import tarfile
+
+__all__ = ["tarfile"]
+"""What unpacks archives imports this `tarfile`, which has filters with every Python."""
 
 MEBIBYTE = 2**20
 

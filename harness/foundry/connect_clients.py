@@ -12,7 +12,6 @@ import functools
 import platform
 import shutil
 import sys
-import tarfile
 from pathlib import Path
 
 from harness.foundry import pypi, spark
@@ -21,6 +20,7 @@ from harness.host.steps import Progress, Step
 from harness.matrix import connect_clients
 from harness.matrix.connect_clients import ConnectClient
 from harness.settings import PROJECT_ROOT
+from harness.untrusted import tarfile
 
 REQUIREMENTS = PROJECT_ROOT / "charts" / "clients" / "requirements.txt"
 

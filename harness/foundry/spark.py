@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from harness.images.architecture import architecture
 from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
+from harness.untrusted import tarfile
 
 RECIPES = PROJECT_ROOT / "charts" / "images"
 

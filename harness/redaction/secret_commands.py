@@ -45,7 +45,7 @@ _USER = re.compile(
     r"\b(?:curl|wget|https?|xh|crane|skopeo|ctr|etcdctl)\b(?!://).{0,200}?\s"
     r"(?:-\w*[uU]|-[aE]|--(?:auth|cert|proxy-cert|(?:proxy-)?user))[\s=]*"
     r"(?P<quote>['\"])?(?!\d+:\d+(?:\s|$))[^\s:'\"]+:"
-    r"(?P<value>(?(quote)(?:\\.|'\"'\"'|'\\''|(?!(?P=quote)).)++|(?!//)[^\s'\"]+))"
+    r"(?P<value>(?(quote)(?>(?:\\.|'\"'\"'|'\\''|(?!(?P=quote)).)+)|(?!//)[^\s'\"]+))"
 )
 # One argument of a list, and what an argument like it follows
 _ASSIGNED = re.compile(r"(?P<lead>(?P<dash>-?-(?=[A-Za-z]))?(?P<name>[\w.-]+)=)(?P<value>.+)", re.DOTALL)
@@ -68,7 +68,7 @@ _HERE_STRING = re.compile(rf"{_ASKS}[^|&;<]{{0,200}}<<<\s*{_ARGUMENT}")
 _BY_POSITION = re.compile(
     r"\b(?:aws (?:--?[\w-]+(?:[ =](?!-|configure)\S+)? )*configure set \S*(?:secret|token)\S*|vault login"
     r"|htpasswd (?=-\w*b)(?:-\w*n\w*|-\w+ \S+) \S+)\s+"
-    r"(?P<quote>['\"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)++|[^\s=-][^\s=]*(?=\s|$)))"
+    r"(?P<quote>['\"])?(?P<value>(?(quote)(?>(?:\\.|(?!(?P=quote)).)+)|[^\s=-][^\s=]*(?=\s|$)))"
 )
 _OPENSSL = re.compile(r"-pass(?:in|out)?\s+(?P<quote>['\"])?pass:(?P<value>(?(quote)(?:(?!(?P=quote)).)+|\S+))")
 _LITERAL = re.compile(
@@ -83,7 +83,7 @@ _PROMPT = re.compile(
     \b(?: pass(?:word|phrase|code|\s(?:phrase|word|code))\b (?:\s(?:for|of)\s[^\r\n"]{1,200}?)? | token(?=\s\() )
     (?:\s\([^()]{1,80}\))? \s?(?::\s+|(?<=['"]):)
     (?P<quote>["'])? (?P<value>(?(quote)(?:(?!(?P=quote)).)+
-      |[^\s"'](?:[^\s"]|[^\S\r\n]++(?=[^\s"]))*+)) (?=(?(quote)(?P=quote))\s*(?:["]|$))
+      |[^\s"'](?>(?:[^\s"]|[^\S\r\n]++(?=[^\s"]))*))) (?=(?(quote)(?P=quote))\s*(?:["]|$))
     """
 )
 _NO_ANSWER = re.compile(r"(?i)(?:eof|timeout|timed out|cancell?ed|interrupted|aborted|ok|done|accepted)\b")

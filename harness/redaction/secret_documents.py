@@ -271,11 +271,11 @@ def _in_string(quoted: str, inner: Redact) -> str:
     return quoted if made == decoded else json.dumps(made, ensure_ascii="\\ud" in quoted.lower())
 
 
-_STRING = re.compile(r'(?<!\\)"(?=[^"]*\\)(?:\\.|[^"\\])*+"')
+_STRING = re.compile(r'(?<!\\)"(?=[^"]*\\)(?>(?:\\.|[^"\\])*)"')
 # With a string that has no end; what has been cut within an escape loses that
 _OPEN = re.compile(
-    r"""((?:[^"\\\n]++|\\.|"(?:\\.|[^"\\])*+")*+(?<=[:=\[,(\s])")"""
-    r"""((?=[^\n]*\\)(?:\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|[^"\\\r\n])*+)((?:\\(?:u[0-9a-fA-F]{0,3})?(?:(?:\.{3}|…)[^"\\\r\n]*)?)?\r?\n?)"""
+    r"""((?>(?:[^"\\\n]++|\\.|"(?>(?:\\.|[^"\\])*)")*)(?<=[:=\[,(\s])")"""
+    r"""((?=[^\n]*\\)(?>(?:\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}|[^"\\\r\n])*))((?:\\(?:u[0-9a-fA-F]{0,3})?(?:(?:\.{3}|…)[^"\\\r\n]*)?)?\r?\n?)"""
 )
 _DECODER = json.JSONDecoder()
 

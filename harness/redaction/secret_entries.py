@@ -21,14 +21,14 @@ _CLOSED = r"[ ]?[)\]}]"
 # A logfmt pair says that a blank ends the value, and so does a quote that was opened before the name.
 _OTHER_PAIR = r"""[ ][\w.-]{1,120}=|["'](?:[,)\]}\s]|$)"""
 _REST = re.compile(
-    rf"(?:{_INNER}|(?!{_NEXT}|{_CLOSED}|{_OTHER_PAIR})[^\n]){{1,200}}+"
+    rf"(?>(?:{_INNER}|(?!{_NEXT}|{_CLOSED}|{_OTHER_PAIR})[^\n]){{1,200}})"
     rf"(?:(?={_NEXT})|(?P<closed>{_CLOSED}))"
 )
 _REST_OF_GO = re.compile(
-    rf"(?:{_INNER}|(?!{_NEXT}|{_NEXT_OF_GO}|{_CLOSED}|{_OTHER_PAIR})[^\n]){{1,200}}+"
+    rf"(?>(?:{_INNER}|(?!{_NEXT}|{_NEXT_OF_GO}|{_CLOSED}|{_OTHER_PAIR})[^\n]){{1,200}})"
     rf"(?:(?={_NEXT}|{_NEXT_OF_GO})|(?P<closed>{_CLOSED}))"
 )
-_CUT = re.compile(rf"(?! ?\*\*\*)(?:(?!{_NEXT}|{_NEXT_OF_GO}|{_OTHER_PAIR})[^\n{{}}\[\]()]){{1,200}}+$")
+_CUT = re.compile(rf"(?! ?\*\*\*)(?>(?:(?!{_NEXT}|{_NEXT_OF_GO}|{_OTHER_PAIR})[^\n{{}}\[\]()]){{1,200}})$")
 _BEGINS = re.compile(r"(?:^|[({\[][ ]?|[,|][ ]?)$")
 _IN_GO = re.compile(r"[{\[][A-Za-z_][\w./-]{0,120}:(?![ ])[^\n]*$|[{\[]$")
 _WINDOW = 400

@@ -29,7 +29,7 @@ _KEY_LINE = re.compile(
 )
 _CUT_INLINE = re.compile(r"(?:\\+[nr]|[A-Za-z0-9+/=\s])*")
 _BEHEADED = re.compile(
-    r"(?:^[^\n]{0,80}(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40,}+[^\S\n]*+\n)++(?:^[^\n]{0,160}\n)?"
+    r"(?>(?:^[^\n]{0,80}(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{40,}+[^\S\n]*+\n)+)(?:^[^\n]{0,160}\n)?"
     r"(?=[^\n]{0,80}-----END [A-Z0-9 ]*PRIVATE KEY)",
     re.MULTILINE,
 )

@@ -25,10 +25,10 @@ _FLAG_ALONE = re.compile(
 # `('password',` of Python, and the strings below it
 _TUPLE_NAME = re.compile(r"""^.*\(['"](?P<key>[\w./-]+)['"],\s*$""")
 _STRING = re.compile(
-    r"""^(?P<head>\s*[bru]?(?P<quote>['"]))(?P<value>(?:\\.|(?!(?P=quote)).)++)(?P=quote)(?P<tail>[,)\]}]*)\s*$"""
+    r"""^(?P<head>\s*[bru]?(?P<quote>['"]))(?P<value>(?>(?:\\.|(?!(?P=quote)).)+))(?P=quote)(?P<tail>[,)\]}]*)\s*$"""
 )
 # One of several of a mapping
-_PYTHON_STRING = re.compile(r"""[bru]{1,2}(["'])(?:\\.|(?!\1).)*+\1\s*,\s*["']""")
+_PYTHON_STRING = re.compile(r"""[bru]{1,2}(["'])(?>(?:\\.|(?!\1).)*)\1\s*,\s*["']""")
 # What pydantic says of a field
 _NAME_ALONE = re.compile(r"^(?P<key>[A-Za-z_][\w.]*)$")
 _INPUT = re.compile(r"\[type=\w+, input_value=")

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-_QUOTED = r"""(?:"(?:\\.|[^"\\])*+"|'(?:''|[^'])*+')"""
-_KEY = rf"""(?:{_QUOTED}|[\w./$~](?:[\w./$~@+-]|:(?=[\w.]))*+)"""
+_QUOTED = r"""(?:"(?>(?:\\.|[^"\\])*)"|'(?>(?:''|[^'])*)')"""
+_KEY = rf"""(?:{_QUOTED}|[\w./$~](?>(?:[\w./$~@+-]|:(?=[\w.]))*))"""
 # Up to its last character that is no blank, in one pass
-_TRIMMED = r"\S(?:[^ \n]| ++(?=[^ \n]))*+"
+_TRIMMED = r"\S(?>(?:[^ \n]| ++(?=[^ \n]))*)"
 _ENTRY = re.compile(rf"( *)((?:- +)*)(?:{_KEY}(?P<colon>:)(?: +(?P<value>{_TRIMMED}))?|(?P<item>{_TRIMMED})) *")
 _COMMENT = r"(?: +#.*)?"
 _BLOCK = re.compile(rf"[|>][+-]?{_COMMENT}")
-_FLOW = re.compile(rf"""(?:\[(?:{_QUOTED}|[^"'\[\]{{}}#])*+\]|\{{(?:{_QUOTED}|[^"'\[\]{{}}#])*+\}}){_COMMENT}""")
+_FLOW = re.compile(rf"""(?:\[(?>(?:{_QUOTED}|[^"'\[\]{{}}#])*)\]|\{{(?>(?:{_QUOTED}|[^"'\[\]{{}}#])*)\}}){_COMMENT}""")
 _STRING = re.compile(rf"{_QUOTED}{_COMMENT}", re.DOTALL)
 _PLAIN = re.compile(rf"""(?![\[\]{{}}\#&*!|>'"%@`,]|[?:-](?: |$))(?:(?!:(?: |$)| \#).)+{_COMMENT}""")
 _MORE = re.compile(r"(?!\#)(?:(?!:(?: |$)| \#).)+")

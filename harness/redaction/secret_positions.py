@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 # What a shell takes for one argument, and the arguments between two of the same command
-ARGUMENT = r"""(?P<quote>['"])?(?P<value>(?(quote)(?:\\.|'"'"'|'\\''|(?!(?P=quote)).)++|(?![\s'"-])[^\s'"|;<>]+))"""
+ARGUMENT = r"""(?P<quote>['"])?(?P<value>(?(quote)(?>(?:\\.|'"'"'|'\\''|(?!(?P=quote)).)+)|(?![\s'"-])[^\s'"|;<>]+))"""
 WITHIN = r"""(?:'[^'\n]*'|"[^"\n]*"|[^|&;'"\n]){0,200}?"""
 
 _ONE = r"""(?:'[^'\n]{1,200}'|"[^"\n]{1,200}"|[^\s'"|;<>-][^\s'"|;<>]{0,200})"""
@@ -93,7 +93,7 @@ PLACES: tuple[tuple[tuple[str, ...], str], ...] = (
         ("insecure-password", "userlist", " password "),
         rf"^\s*user\s+{_ONE}\s+(?:insecure-)?password\s+{ARGUMENT}",
     ),
-    (("::add-mask",), r"::add-mask::(?P<value>\S(?:\S|[^\S\n]++(?=\S))*+)"),
+    (("::add-mask",), r"::add-mask::(?P<value>\S(?>(?:\S|[^\S\n]++(?=\S))*))"),
     (("requirepass", "masterauth"), r"\b(?:requirepass|masterauth)\s+['\"]?(?P<value>[^\s'\"=:]+)"),
     # Redis: `AUTH x` and `AUTH user x`, also as its protocol has it
     (

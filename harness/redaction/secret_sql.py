@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 
-_STRING = r"""(?P<quote>['"])(?P<value>(?:\\.|(?P=quote){2}|(?!(?P=quote)).)++)(?=(?P=quote)|$)"""
+_STRING = r"""(?P<quote>['"])(?P<value>(?>(?:\\.|(?P=quote){2}|(?!(?P=quote)).)+))(?=(?P=quote)|$)"""
 _BY = r"(?i)\b(?:identified\s+(?:with\s+\w+\s+)?by"
 _GIVEN = re.compile(rf"{_BY}|password|(?-i:SECRET))\s+{_STRING}")
 # MySQL and Oracle ask for the password that was
@@ -20,7 +20,7 @@ _BARE = re.compile(
 )
 _BARE_REPLACED = re.compile(r"(?i)\bidentified\s+by\s+\S{1,200}\s+replace\s+(?P<value>[^\s;'\"]{1,200})")
 # `SECRET_ACCESS_KEY 'x'`
-_OPTION = re.compile(r"\b(?P<name>[A-Z]+(?:_[A-Z]+)+)\s+'(?P<value>(?:''|[^'\n])++)(?=')")
+_OPTION = re.compile(r"\b(?P<name>[A-Z]+(?:_[A-Z]+)+)\s+'(?P<value>(?>(?:''|[^'\n])+))(?=')")
 
 
 def _masked(pattern: re.Pattern[str], line: str) -> str:

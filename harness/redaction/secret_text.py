@@ -57,11 +57,11 @@ _VALUE_NAME = re.compile(rf"{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*(?P<value>{_WOR
 
 _PROPERTY = re.compile(
     r"""(?:^\s*|(?P<quote>["']))(?P<name>[\w-]++\.[\w.-]++)[ \t]++(?!\[?(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR)\b)"""
-    r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)(?:[^\s"']|[^\S\r\n]++(?=\S))*+(?=["']|\s*$)|(?:\S|[^\S\r\n]++(?=\S))*+(?=\s*$)))"""
+    r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)(?>(?:[^\s"']|[^\S\r\n]++(?=\S))*)(?=["']|\s*$)|(?>(?:\S|[^\S\r\n]++(?=\S))*)(?=\s*$)))"""
 )
 _COMMAND = re.compile(
     r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|(?i:setx)|SET|spark\.conf\.set)\s+)(\w+)(\s+)"
-    r"([^\s=](?:\S|[^\S\n]++(?=\S))*+)(\s*)$"
+    r"([^\s=](?>(?:\S|[^\S\n]++(?=\S))*))(\s*)$"
 )
 _TUPLE = re.compile(r"""(\(\s*(?![a-z]+,\s+[a-z]+\))['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
 # Scala prints no blank behind the comma, and no quotes around what has blanks.
@@ -70,24 +70,24 @@ _SCALA_TUPLE = re.compile(
 )
 # The same with both in quotes, also as the first arguments of a function
 _QUOTED_PAIR = re.compile(
-    r"""((?P<called>\w)?\(\s*(["'])(?P<name>[\w./-]+)\3\s*,\s*(["']))(?P<value>(?:\\.|(?!\5).)++)(?=\5\s*(?:(?(called)[,)]|\))|$)|$)"""
+    r"""((?P<called>\w)?\(\s*(["'])(?P<name>[\w./-]+)\3\s*,\s*(["']))(?P<value>(?>(?:\\.|(?!\5).)+))(?=\5\s*(?:(?(called)[,)]|\))|$)|$)"""
 )
 _TABLE = re.compile(
     r"((?:^|(?<=[\"']))\s*[|│](?:[^|│]*[|│]){0,20}?\s*`?([\w.-]+)`?\s*[|│]\s*)"
-    r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?:[^|│\s]|\s++(?=[^|│\s]))*+)(?=\s*(?:[|│]|$))"
+    r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?>(?:[^|│\s]|\s++(?=[^|│\s]))*))(?=\s*(?:[|│]|$))"
 )
 # psql's, and no line of `docker compose logs`
 _COLUMNS = re.compile(
-    r"(^\s*(?!\S+-\d+\s)([\w.-]+)\s+[|│]\s+)(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?:[^|│\s]|\s++(?=[^|│\s]))*+)(?=\s*$)"
+    r"(^\s*(?!\S+-\d+\s)([\w.-]+)\s+[|│]\s+)(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s](?>(?:[^|│\s]|\s++(?=[^|│\s]))*))(?=\s*$)"
 )
 _TRIPLE = re.compile(r"(\{([A-Z][A-Z0-9_]+) )(\S+)(?= (?:nil|<nil>|&))")
-_SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S(?:\S|[^\S\n]++(?=\S))*+)")
+_SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S(?>(?:\S|[^\S\n]++(?=\S))*))")
 # Erlang prints `{password,"x"}` and `{password,<<"x">>}`.
-_ERLANG = re.compile(r"(\{([a-z]\w{1,80}),\s?(?:<<)?\")((?:\\.|[^\"\\\n])++)(?=\")")
+_ERLANG = re.compile(r"(\{([a-z]\w{1,80}),\s?(?:<<)?\")((?>(?:\\.|[^\"\\\n])+))(?=\")")
 # In an address that is part of another
 _ENCODED_QUERY = re.compile(
     r"(?i)((?:[?&;]|%26|%3f)(?:sig|x-amz-(?:credential|signature|security-token)|x-goog-signature)%3d)"
-    r"((?:[^\s&%\"'<>#;]|%(?!26)[0-9a-f]{2})++)"
+    r"((?>(?:[^\s&%\"'<>#;]|%(?!26)[0-9a-f]{2})+))"
 )
 _TABBED = re.compile(r"(^\s*([\w.-]+)\t+)(\S+)(?=\s*$)")
 # `set spark.x.password to y`; words without dots or underscores may be any sentence's

@@ -15,7 +15,7 @@ WRAPPERS = (
 )
 """What Java and Scala print before a value that may be missing, or before several."""
 _WRAPPED = re.compile(
-    rf"{WRAPPERS}(?:\((?P<round>(?:[^()\n]|\([^()\n]{{0,80}}\)){{1,1000}}+)\)|\[(?P<square>(?:[^\[\]\n]|\[[^\[\]\n]{{0,80}}\]){{1,1000}}+)\])"
+    rf"{WRAPPERS}(?:\((?P<round>(?>(?:[^()\n]|\([^()\n]{{0,80}}\)){{1,1000}}))\)|\[(?P<square>(?>(?:[^\[\]\n]|\[[^\[\]\n]{{0,80}}\]){{1,1000}}))\])"
 )
 _BARE = re.compile(
     r"""(?x)(?![(\[{](?!(?=[^\s"'`,;:=]*\d)(?=[^\s"'`,;:=]*[a-zA-Z])[^\s"'`,;:=(\[{]{5}))(?:
@@ -39,7 +39,7 @@ _JDBC_VALUE = re.compile(
 # The rest of a word in quotes, in which no other argument, variable or command begins
 _REST_OF_QUOTED = {
     it: re.compile(
-        rf"""(?![\[{{]["'\\])(?:\\.|'"'"'|'\\''|(?!{it}|\s-{{1,2}}\w|[\s,;&?][\w.-]+=|\s?[;&|]|\s\.?/|[,:]\s).){{1,500}}+(?={it}(?:[\s,;)\]}}&<]|$)|,[\w.-]+=|$)"""
+        rf"""(?![\[{{]["'\\])(?>(?:\\.|'"'"'|'\\''|(?!{it}|\s-{{1,2}}\w|[\s,;&?][\w.-]+=|\s?[;&|]|\s\.?/|[,:]\s).){{1,500}})(?={it}(?:[\s,;)\]}}&<]|$)|,[\w.-]+=|$)"""
     )
     for it in "\"'"
 }

@@ -14,7 +14,7 @@ _ELEMENT = re.compile(
     rf"(?P<value>[^<&\\]++|(?:(?!{_LT}/).){{1,400}}?)(?=(?:\]\]>)?\s*{_LT}/(?P=key){_GT})"
 )
 _NAMED = re.compile(r"""(<\w[\w.:-]*\s[^<>]*?\b(?:key|name)=["'](?P<key>[\w.-]+)["'][^<>]*>)(?P<value>[^<]+)(?=</)""")
-_PROPERTY = re.compile(rf"{_LT}property{_GT}(?:[^<&\\]++|(?!{_LT}/?property{_GT}).)*+{_LT}/property{_GT}", re.DOTALL)
+_PROPERTY = re.compile(rf"{_LT}property{_GT}(?>(?:[^<&\\]++|(?!{_LT}/?property{_GT}).)*){_LT}/property{_GT}", re.DOTALL)
 # Elements around what a cell says
 _TAGS = r"(?:</?\w+(?:\s[^<>]{0,200})?>\s*){0,4}"
 _CELLS = re.compile(

@@ -289,7 +289,9 @@ class Front:
         transports = [it.transport for it in (server.connections if server else ()) if it.transport is not None]
         await self._runner.cleanup()
         for transport in transports:
-            transport.abort()
+            # In Python 3.11.2, one of TLS that was closed twice has lost what it would abort, and ends with the loop.
+            with suppress(AttributeError):
+                transport.abort()
 
     async def _exists(self, repository: str) -> bool:
         return await self._app.exists(repository) if self._app else False
