@@ -199,6 +199,6 @@ def test_a_token_service_that_is_slow_is_waited_for_and_else_named(company: Comp
     company.hub.fault("latency", seconds=2.0, target="token")
     with Upstream(timeout=0.5) as source, pytest.raises(UnavailableError) as late:
         source.resolve(IMAGE)
-    assert "docker.io's token server auth.docker.io did not answer in time" in str(late.value)
+    assert "docker.io's token server auth.docker.io, did not bring an answer in time" in str(late.value)
     with Upstream(timeout=20) as source:
         assert source.resolve(IMAGE).digest == company.digest

@@ -305,7 +305,7 @@ def test_values_in_the_shape_of_production_fit_or_say_what_no_run_has(
     right = file.read_text().splitlines()[0].removeprefix("# ")
     (adapted,), _ = for_a_run.adapted([load_values(file)])
     users = dict(adapted)
-    given = _given(users, file.name)
+    given = _given(users, str(file))
     found = fitting.fit(helm, real_chart, given)
     if right == "fits" or right.startswith("makes: "):
         assert isinstance(found, Fit), found
@@ -315,7 +315,7 @@ def test_values_in_the_shape_of_production_fit_or_say_what_no_run_has(
         return
     assert isinstance(found, Misfit), found
     assert right in found.words
-    assert file.name in found.words
+    assert f"({file}, line " in found.words
 
 
 def test_what_is_brought_for_values_that_leave_accounts_to_others(helm: Helm, real_chart: Chart) -> None:

@@ -213,7 +213,8 @@ def test_what_a_plan_cannot_be_copied_from_does_not_stop_the_rest(
     push_platforms(ends)
     plan = tmp_path / "plan.toml"
     gone = "docker.io/kubeflow/spark-operator:9.9.9"
-    plan.write_text(f'[[image]]\nsrc = "{gone}"\ndst = "{DST}"\n[[image]]\nsrc = "{SRC}"\ndst = "{DST}"\n')
+    other = f"{DST.rpartition(':')[0]}:9.9.9"
+    plan.write_text(f'[[image]]\nsrc = "{gone}"\ndst = "{other}"\n[[image]]\nsrc = "{SRC}"\ndst = "{DST}"\n')
 
     status, said = harness(ends, capsys, "copy", "--plan", str(plan))
 

@@ -180,15 +180,17 @@ def test_what_needs_no_proxy_may_be_written_in_any_way(exception: str, monkeypat
     assert refusal("registry.invalid").message.startswith("the proxy http://127.0.0.1:1, by which this machine reaches")
 
 
-def test_each_address_has_its_own_proxy_or_none_after_a_redirect_too(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("blobs.near.invalid", "the name blobs.near.invalid is not known"), ("far.invalid", "the proxy ")],
+)
+def test_each_address_has_its_own_proxy_or_none_after_a_redirect_too(
+    host: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "*.near.invalid:80")
-    for host, said in (
-        ("blobs.near.invalid", "the name blobs.near.invalid is not known"),
-        ("far.invalid", "the proxy "),
-    ):
-        with answering(lambda request, host=host: Answer(307, "", {"Location": f"http://{host}/blob"})) as registry:
-            assert said in refusal(registry.address).message
+    with answering(lambda request: Answer(307, "", {"Location": f"http://{host}/blob"})) as registry:
+        assert said in refusal(registry.address).message
 
 
 def test_a_proxy_that_is_not_asked_may_be_unusable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,8 +37,9 @@ def ends_here(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_whatever_cannot_be_made_is_an_error_of_the_yaml(text: str) -> None:
     with pytest.raises(yaml.MarkedYAMLError) as raised:
         yaml.load(f"a: 1\nx: {text}\n", Loader=libyaml.Loader)  # noqa: S506 - a safe loader
+    assert raised.value.problem_mark
     assert raised.value.problem_mark.line == 1
-    assert "that can be read" in raised.value.problem
+    assert "that can be read" in str(raised.value.problem)
 
 
 @pytest.mark.parametrize("text", [ENDLESS, "!!bool maybe"])

@@ -16,8 +16,9 @@ from registry_fakes import Answer, Request, answering
 from harness.errors import RegistryError
 from harness.images.credentials import Credentials
 from harness.images.media_types import INDEX, MANIFEST, MANIFESTS
-from harness.registries.push import Transfer, as_manifest, push_refused
+from harness.registries.push import Transfer, as_manifest
 from harness.registries.referrers import by_api, by_tag
+from harness.registries.refused_pushes import push_refused
 
 CONTENT = b'{"os": "linux"}'
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -90,9 +91,9 @@ def test_what_waits_for_a_late_leader_is_waited_for(
 ) -> None:
     made = watching(tmp_path, longer=longer)
     monkeypatch.setattr(Quiet, "seconds", lambda _: 60.0)
-    looks: list[None] = []
-    made._wait({"an application to end": lambda: bool(looks.append(None))}, 0.3)
-    assert (len(looks) > 1) is waits
+    looks = itertools.count()
+    made._wait({"an application to end": lambda: next(looks) < 0}, 0.3)
+    assert (next(looks) > 1) is waits
     made.close()
 
 
