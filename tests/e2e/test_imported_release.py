@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from harness.foundry.imported import Imports
 from harness.foundry.store import Store
 from harness.matrix import catalogue
 from harness.report.model import CellResult
+from harness.untrusted import tarfile
 from harness.verdicts import Verdict
 
 CATALOGUE = catalogue.load()

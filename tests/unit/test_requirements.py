@@ -33,7 +33,7 @@ def _select(*purposes: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(("purpose", "requirement"), _DECLARED, ids=lambda it: it)
 def test_what_is_declared_is_locked_in_the_same_version(purpose: str, requirement: str) -> None:
-    name, _, version = requirement.partition("==")
+    name, _, version = requirement.partition(";")[0].partition("==")
     # Its extras, in brackets, are packages of their own.
     name = name.partition("[")[0]
     assert version, "pyproject.toml does not pin it: name one version"
