@@ -23,7 +23,6 @@ _OF_RULES = frozenset("|│├┼┤┌┬┐└┴┘+:=-─ \t\r\n")
 _ALIGNED = re.compile(r"\s{0,8}[A-Za-z][\w-]*(?: [\w-]+){0,3}(?:(?: {2,}|\t+)[A-Za-z][\w-]*(?: [\w-]+){0,3}){1,20}\s*$")
 _ALIGNED_CELL = re.compile(r"\S+(?: \S+)*")
 _BARRED = re.compile(r"[^|│]{0,200}[|│]")
-_BARRED_CELL = re.compile(r"[^|│\s]+(?:[^\S\n]+[^|│\s]+)*")
 _LISTED = re.compile(r"\"?[A-Za-z][\w. -]{0,80}\"?(?:,\"?[A-Za-z][\w. -]{0,80}\"?){1,40}\s*$")
 _LISTED_CELL = re.compile(r"(?:(?<=,)|^)(?:\"(?P<quoted>(?:\"\"|[^\"\n])*)\"|(?P<bare>[^,\"\r\n]*))(?=,|\s*$)")
 _ROW = re.compile(r"\s*(?P<key>[\w.$/-]+)(?:\s{2,}|\t+)(?P<value>\S(?:[^\n]*\S)?)\s*$")
@@ -127,7 +126,6 @@ def _aligned(line: str) -> Cells:
 def _barred(line: str) -> Cells:
     """The cells between bars; those at the edges of a table are none."""
     cells: list[tuple[int, int]] = []
-    at = 0
     bare = line.strip().strip("|│")
     at = line.find(bare)
     for cell in re.split(r"[|│]", bare)[:_MOST_COLUMNS]:
