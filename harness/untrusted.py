@@ -35,6 +35,13 @@ __all__ = ["tarfile"]
 
 MEBIBYTE = 2**20
 
+_PACKED = {
+    b"\x28\xb5\x2f\xfd": "it is packed with zstd: unpack it first (zstd -d)",
+    b"\x04\x22\x4d\x18": "it is packed with LZ4: unpack it first (lz4 -d)",
+    b"PK\x03\x04": "it is a zip file, which no tool writes images into: unpack it first (unzip)",
+}
+"""First bytes → what is told (RFC 8878, 3.1.1; the LZ4 frame format; PKZIP's APPNOTE, 4.3.7)."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
@@ -296,8 +303,9 @@ def opened(path: Path, bounds: Bounds) -> Iterator[Archive]:
             yield Archive(tar, path, bounds)
     except (tarfile.TarError, EOFError, OSError) as broken:
         raise UsageError(
-            f"{path} cannot be read as a tar archive: {_why(broken)}", "check the path, or download it again"
-        ) from (broken)
+            f"{path} cannot be read as a tar archive: {_packed(path) or _why(broken)}",
+            "check the path, or download it again",
+        ) from broken
 
 
 def require_archive(path: Path, bounds: Bounds) -> None:
@@ -309,6 +317,16 @@ def require_archive(path: Path, bounds: Bounds) -> None:
         raise named_files.Unfit(
             errno.EINVAL, "it is empty, or begins with zeros, as where a download was cut off", str(path)
         )
+
+
+def _packed(path: Path) -> str:
+    """How a file is packed that Python's tarfile does not read with every version; empty for another one."""
+    try:
+        with path.open("rb") as stream:
+            first = stream.read(4)
+    except OSError:
+        return ""
+    return next((how for begins, how in _PACKED.items() if first == begins), "")
 
 
 def _why(broken: Exception) -> str:

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UsageError
+from harness.errors import UnavailableError, UsageError
 from harness.foundry.assemble import Image, share
+from harness.image_cache.filling import require_usable
 from harness.images import media_types
 from harness.images.references import ImageReference
+from harness.registries.manifest_shape import artifact
+from harness.registries.push import as_manifest
 from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, from_json, no_file, opened
 from harness.wording import counted
 
@@ -55,7 +58,7 @@ def unpack(file: Path, folder: Path, wanted: ImageReference, architecture: str) 
     elif (root / "manifest.json").is_file():
         chosen = _of_docker(file, root, wanted)
     else:
-        raise UsageError(f"{file} is neither an OCI layout nor a `docker save` archive", _HOW)
+        raise _no_image(file, root)
     chosen, platforms, left_out = _for_machine(file, root, chosen, f"linux/{architecture}")
     blobs = dict(_content(file, root, chosen))
     (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [dict(chosen)]}))
@@ -76,6 +79,17 @@ def _extract(file: Path, folder: Path) -> Path:
         archive.extract(folder, reserve=_RESERVE)
     inside = list(folder.iterdir())
     return inside[0] if len(inside) == 1 and inside[0].is_dir() and inside[0].name != "blobs" else folder
+
+
+def _no_image(file: Path, root: Path) -> UsageError:
+    """What an archive of something else is, as far as it shows that."""
+    if (root / "Chart.yaml").is_file():
+        return UsageError(f"{file} is a Helm chart, and no image", f"import it as one: harness charts import {file}")
+    if (root / "etc").is_dir() and (root / "usr").is_dir():
+        return UsageError(
+            f"{file} is a file system, as `docker export` writes it, without what makes it an image", _HOW
+        )
+    return UsageError(f"{file} is neither an OCI layout nor a `docker save` archive", _HOW)
 
 
 def _of_layout(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
@@ -125,8 +139,9 @@ def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
                 "save the image on its own",
             )
         config_file = _inside(file, root, found[0]["Config"])
-        layers = [_inside(file, root, name) for name in found[0]["Layers"]]
-        diff_ids = from_json(config_file.read_text())["rootfs"]["diff_ids"]
+        # Docker writes null for an image without layers.
+        layers = [_inside(file, root, name) for name in found[0]["Layers"] or []]
+        diff_ids = from_json(config_file.read_text())["rootfs"].get("diff_ids") or []
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
         # What Python says of a list in the place of a name means nothing to anybody.
         why = "manifest.json is not as Docker writes it" if isinstance(broken, TypeError | AttributeError) else broken
@@ -186,20 +201,30 @@ def _for_machine(
     """The descriptor to publish, its platforms, and those without content. Raises UsageError without this machine's."""
     document = _document(file, _checked(file, root, chosen))
     if "manifests" not in document:
+        _require_usable(file, root, chosen)
         platform = _platform(file, root, chosen)
         if platform != machine:
             raise _other_machine(file, [platform], machine)
         return chosen, (platform,), ()
     children = {_platform(file, root, it): it for it in _leaves(file, root, document)}
-    # Attestations, which are about an image and are none, say that their platform is unknown.
+    # Attestations and other artifacts, which are about an image and are none, have no platform.
     real = {platform: it for platform, it in children.items() if not platform.startswith("unknown")}
     there = {platform: it for platform, it in real.items() if _complete(file, root, it)}
     if machine not in there:
         raise _other_machine(file, list(there) or list(real), machine)
+    _require_usable(file, root, there[machine])
     if all(_complete(file, root, it) for it in _all(file, root, document["manifests"])):
         return chosen, tuple(there), ()
     # Docker saves the index of all platforms with the content of one; a registry takes no index with holes.
     return there[machine], (machine,), tuple(sorted(real.keys() - {machine}))
+
+
+def _require_usable(file: Path, root: Path, descriptor: Descriptor) -> None:
+    """Raise UsageError for what no node makes a container of, as for an image of a registry."""
+    try:
+        require_usable(as_manifest(_checked(file, root, descriptor).read_bytes()), f"the image of {file}")
+    except UnavailableError as refused:
+        raise UsageError(f"{file} cannot be used: {refused.message}", refused.next_step) from refused
 
 
 def _leaves(file: Path, root: Path, index: Mapping[str, Any]) -> Iterator[Descriptor]:
@@ -226,8 +251,13 @@ def _complete(file: Path, root: Path, descriptor: Descriptor) -> bool:
     if not manifest.is_file():
         return False
     document = _document(file, manifest)
-    parts = [*document.get("manifests", []), *document.get("layers", []), *filter(None, [document.get("config")])]
+    parts = [*document.get("manifests", []), *_parts(document)]
     return all(_blob(root, part["digest"]).is_file() for part in parts)
+
+
+def _parts(document: Mapping[str, Any]) -> Iterator[Descriptor]:
+    """The descriptors of configuration and layers."""
+    yield from filter(None, [document.get("config"), *(document.get("layers") or [])])
 
 
 def _platform(file: Path, root: Path, descriptor: Descriptor) -> str:
@@ -236,7 +266,16 @@ def _platform(file: Path, root: Path, descriptor: Descriptor) -> str:
         manifest = _blob(root, descriptor["digest"])
         if not manifest.is_file():
             return f"unknown/{descriptor['digest']}"
-        platform = _document(file, _blob(root, _document(file, manifest)["config"]["digest"]))
+        document = _document(file, manifest)
+        config = document.get("config")
+        if artifact(document) or not config or not _blob(root, config["digest"]).is_file():
+            return f"unknown/{descriptor['digest']}"
+        platform = _document(file, _blob(root, config["digest"]))
+        if not platform.get("os") or not platform.get("architecture"):
+            raise UsageError(
+                f"{file} cannot be used: the configuration {config['digest']} of its image names no platform",
+                "build or save the image again",
+            )
     variant = f"/{platform['variant']}" if platform.get("variant") and platform["architecture"] != "arm64" else ""
     named = f"{platform.get('os')}/{platform.get('architecture')}{variant}"
     return f"{named}/{descriptor['digest']}" if named.startswith("unknown") else named
@@ -247,7 +286,7 @@ def _content(file: Path, root: Path, descriptor: Descriptor) -> Iterator[tuple[s
     document = _document(file, _checked(file, root, descriptor))
     for child in document.get("manifests", []):
         yield from _content(file, root, child)
-    for part in (*filter(None, [document.get("config")]), *document.get("layers", [])):
+    for part in _parts(document):
         yield part["digest"], _checked(file, root, part)
 
 
@@ -258,6 +297,13 @@ def _checked(file: Path, root: Path, descriptor: Descriptor) -> Path:
     if _hash(blob) != descriptor["digest"]:
         raise UsageError(
             f"{file}: {descriptor['digest']} has digest {_hash(blob)}", "the archive is corrupt: save it again"
+        )
+    size = blob.stat().st_size
+    if descriptor.get("size", size) != size:
+        # A node takes no content of another size than its descriptor names.
+        raise UsageError(
+            f"{file}: {descriptor['digest']} has {size} bytes, and is listed with {descriptor['size']}",
+            "the archive is corrupt: save it again",
         )
     return blob
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from harness import cli, waiting
 from harness.bootstrap import bootstrap
+from harness.errors import HostError
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.image_cache.unforeseen import Unforeseen, lacked
 from harness.image_cache.view import host_part
@@ -130,6 +131,16 @@ def test_what_is_corrupt_is_told_and_gone(cache: ImageCache, capsys: pytest.Capt
     assert cli.main(["cache", "verify"]) == 3
     assert f"docker.io/acme/app:1: {image.blobs[0].digest} has the digest sha256:" in capsys.readouterr().out
     assert cache.find(ImageReference.parse(image.reference), image.digest, image.platform) is None
+
+
+def test_a_record_that_names_no_digest_removes_nothing(cache: ImageCache, tmp_path: Path) -> None:
+    made = store(cache, "ghcr.io/acme/app:1", b"content")
+    (record,) = (cache.root / "records").iterdir()
+    record.write_text(record.read_text().replace(made.blobs[0].digest, "sha256:../../kept"))
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(HostError, match="is not a valid record of a cached image"):
+        cache.verify(print)
+    assert (tmp_path / "kept").is_dir()
 
 
 def test_without_its_registry_a_run_does_without_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
