@@ -38,8 +38,8 @@ from harness.commands import (
     snapshot,
     workflow,
 )
-from harness.commands.parser import Parser
 from harness.errors import HarnessError, HostError, UsageError
+from harness.parser import Parser
 from harness.redaction import terminal
 from harness.wording import without_endless
 

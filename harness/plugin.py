@@ -18,6 +18,7 @@ import pytest
 
 from harness import options as run_options
 from harness.errors import HarnessError, UsageError
+from harness.parser import Beside
 from harness.redaction.redactor import Redactor
 from harness.report.model import CellResult
 from harness.run import setup
@@ -29,6 +30,7 @@ from harness.verdicts import Verdict
 MATRIX_FILE = PROJECT_ROOT / "clusters" / "environments.toml"
 """The file from which cells are collected."""
 
+_OPTIONS = (*run_options.SELECTION_OPTIONS, *run_options.OF_PYTEST)
 _RESULT = "cell-result"
 _LEAKS = "cells-leaks"
 _KEPT = "cells-kept"
@@ -39,7 +41,7 @@ _KEY = pytest.StashKey["Session"]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options of `harness run`."""
     group = parser.getgroup("cells", "cells of the compatibility matrix")
-    run_options.declare(group.addoption, (*run_options.SELECTION_OPTIONS, *run_options.OF_PYTEST))
+    run_options.declare(group.addoption, _OPTIONS)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,7 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         understood = _understood(config)
         session = Session(
-            understood.request if understood else setup.request(run_options.read(config.option)),
+            understood.request if understood else setup.request(_asked(config)),
             say=_Terminal(config).say,
             host=understood.host if understood else None,
             worker=getattr(config, "workerinput", None),
@@ -223,6 +225,20 @@ class _Listener:
         for name, value in report.user_properties:
             if name == _RESULT:
                 self._session.add(CellResult.model_validate_json(str(value)))
+
+
+def _asked(config: pytest.Config) -> run_options.RunOptions:
+    """The options of pytest called directly. Raises UsageError for what the command refuses of them: one that is given
+    twice on the command line, an odd number, an empty value. One of the command line may differ from addopts.
+    """
+    again = Beside()
+    run_options.declare(again.add_argument, _OPTIONS)
+    again.parse_known_args(config.invocation_params.args)
+    for option in _OPTIONS:
+        found = getattr(config.option, option.dest)
+        if any(isinstance(it, str) and not it.strip() for it in (found if isinstance(found, list) else [found])):
+            raise UsageError(f"{option.flag} has an empty value", "give one, or leave the option out")
+    return run_options.read(config.option)
 
 
 def _understood(config: pytest.Config) -> setup.Understood | None:

@@ -52,6 +52,7 @@ _NEAR = 0.78
 _LONGEST, _LONGEST_NAME = 4096 - 1024, 255
 """Bytes of a path and of each name in it, as Linux takes them (limits.h), with room for what is written below it."""
 _LAST_PORT = 65535
+_OF_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
@@ -163,6 +164,8 @@ class Settings(BaseModel):
     def _a_path(cls, value: Path) -> Path:
         if "\0" in str(value):
             raise ValueError("it has a NUL byte, which no path can have")
+        if _OF_WINDOWS.match(str(value)):
+            raise ValueError(f"{str(value)!r} is a path of Windows; in WSL, its drives are folders such as /mnt/c")
         found = home.expanded(value)
         if found == value and value.parts[:1] and value.parts[0].startswith("~"):
             # It would be a folder of that name, wherever the command is run.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ _PIECE = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+
+_DIGITS = re.compile(r"(?<![\w.+-])[+-]?[0-9_]+(?![\w.+-])")
+"""A decimal number without a point or an exponent."""
 
 
 def _expression(text: str) -> str:
@@ -89,27 +93,31 @@ class TomlSource:
             raise self._not_toml(broken) from broken
         except ValueError as endless:
             # Of a number with more digits than Python takes, tomllib says no line.
-            raise CatalogueError(f"{self.file}: a number in it cannot be read: {endless}", "write less digits") from (
-                endless
-            )
+            place = self._key_before(_endless(self.text))[0]
+            raise CatalogueError(f"{place}a number in it cannot be read: {endless}", "write fewer digits") from endless
 
     def _not_toml(self, broken: tomllib.TOMLDecodeError) -> CatalogueError:
-        """The error for a text that is not TOML, with the last key that begins before the place where reading ended."""
+        """The error for a text that is not TOML, with the last key before the place where reading ended."""
         found = _POSITION.search(str(broken))
         end = len(self.text.rstrip())
         if found:
             end = sum(map(len, self.text.splitlines(keepends=True)[: int(found["line"]) - 1])) + int(found["column"])
-        line = self.text.count("\n", 0, max(end - 1, 0)) + 1
-        place, begins = f"{self.file}, line {line}: ", line
-        for location, position, is_table in _written(self.text[:end]):
-            place = f"{self.file}, line {line}: key {_shown(location, is_table)}: "
-            begins = self.text.count("\n", 0, position) + 1
+        place, line, begins = self._key_before(end)
         why = _POSITION.sub("", str(broken)).replace("(at end of document)", "").strip()
         above = f", in what begins at line {begins}" if begins < line else ""
         return CatalogueError(
             f"{place}it is not valid TOML: {why[:1].lower()}{why[1:]}{above}",
             "write text in quotes, lists in brackets, and each key once, on a line of its own",
         )
+
+    def _key_before(self, end: int) -> tuple[str, int, int]:
+        """A position for an error message, with the last key that begins before it; its line, and that of the key."""
+        line = begins = self.text.count("\n", 0, max(end - 1, 0)) + 1
+        place = f"{self.file}, line {line}: "
+        for location, position, is_table in _written(self.text[:end]):
+            place = f"{self.file}, line {line}: key {_shown(location, is_table)}: "
+            begins = self.text.count("\n", 0, position) + 1
+        return place, line, begins
 
     def validated(self, model: type[_M]) -> _M:
         """The whole file as a model. Raises CatalogueError."""
@@ -220,6 +228,15 @@ class TomlSource:
         for location, position, is_table in _written(self.text):
             places.setdefault(location, (self.text.count("\n", 0, position) + 1, is_table))
         return places
+
+
+def _endless(text: str) -> int:
+    """The position behind the first number that has more digits than Python takes; that of the end where none has."""
+    for piece in _PIECE.finditer(text):
+        for number in _DIGITS.finditer(piece[0] if piece[0][0] not in "\"'#" else ""):
+            if len(number[0].replace("_", "")) > sys.get_int_max_str_digits():
+                return piece.start() + number.start() + 1
+    return len(text)
 
 
 def _blank(value: object, location: Location = ()) -> Iterator[Location]:

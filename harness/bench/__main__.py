@@ -13,8 +13,8 @@ from typing import Protocol
 from rich.console import Console
 
 from harness.bench import audit, copies, matrix, pull, repeat, scale, smoke, upstream, verdicts
-from harness.commands.parser import Parser
 from harness.errors import HarnessError
+from harness.parser import Parser
 from harness.redaction import terminal
 from harness.report.text import wide_console
 

@@ -21,12 +21,12 @@ from harness.errors import EngineError, HarnessError
 from harness.foundry import gobuild
 from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages
-from harness.images.references import is_loopback
+from harness.images.references import PUBLIC_HOSTS, is_loopback
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
 from harness.matrix.versions import numbers
 from harness.processors import usable
-from harness.registries.source_choice import PUBLIC_HOSTS, probe_all
+from harness.registries.source_choice import probe_all
 from harness.releases import own_catalogue
 from harness.settings import Settings
 

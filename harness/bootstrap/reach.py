@@ -19,14 +19,13 @@ from harness.host import clock
 from harness.image_cache.cache import ImageCache
 from harness.images import logins
 from harness.images.architecture import of_nodes
-from harness.images.references import ImageReference
+from harness.images.references import PUBLIC_HOSTS, ImageReference
 from harness.kube.pull_messages import PullsLeft
 from harness.registries import limits
 from harness.registries.by_proxy import proxy_for
 from harness.registries.client import RegistryClient
 from harness.registries.connection import address_of
 from harness.registries.presented import wrong_clock
-from harness.registries.source_choice import PUBLIC_HOSTS
 from harness.settings import Settings
 from harness.waiting import Deadline
 

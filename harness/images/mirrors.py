@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -20,7 +20,7 @@ from harness import named_files
 from harness.errors import SettingsError
 from harness.home import expanded
 from harness.images.credentials import Credentials, write_secret
-from harness.images.references import DOCKER_HUB, ImageReference, image_host
+from harness.images.references import DOCKER_HUB, HUB_SERVERS, PUBLIC_HOSTS, ImageReference, image_host
 
 BLOCKED = "http://127.0.0.1:1/not-in-the-mirror-map"
 """The endpoint for registry hosts without a mirror: a port that refuses at once, and a self-explanatory name."""
@@ -34,6 +34,8 @@ K3S_FOLDER = "/etc/rancher/k3s"
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 _HOST = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*")
+_IN_LOWER_CASE = frozenset({*PUBLIC_HOSTS, *HUB_SERVERS, "quay.io", "gcr.io"})
+"""Hosts that nobody writes with capitals in the name of an image. Those of a company's own may have some there."""
 
 
 class Mirror(BaseModel):
@@ -59,6 +61,8 @@ class Mirror(BaseModel):
         parts = urlsplit(value)
         if parts.username or parts.password:
             raise ValueError("it contains credentials; use the keys username and password")
+        if not parts.netloc.isascii():
+            raise ValueError(f"{parts.netloc!r} has letters that servers know in another form: {_in_ascii(parts)}")
         if value and (parts.scheme not in ("http", "https") or not parts.hostname or not _is_plain(value)):
             raise ValueError(f"{value!r} is not a URL like https://mirror.example.com or http://127.0.0.1:5000")
         return value.rstrip("/")
@@ -67,6 +71,14 @@ class Mirror(BaseModel):
     @classmethod
     def _a_file(cls, value: Path | None) -> Path | None:
         return expanded(value) if value else None
+
+    @field_validator("token_servers")
+    @classmethod
+    def _hosts(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for it in values:
+            if not _HOST.fullmatch(it):
+                raise ValueError(f"{it!r} is not a host like auth.example.com or auth.example.com:8443")
+        return tuple(map(str.lower, values))
 
     @field_validator("password")
     @classmethod
@@ -81,6 +93,8 @@ class Mirror(BaseModel):
     def _both_or_none(self) -> Mirror:
         if bool(self.username) != bool(self.password.get_secret_value()):
             raise ValueError("a login has both, username and password; where the token alone counts, any username does")
+        if self.token_servers and not self.username:
+            raise ValueError("token_servers may be sent the login, and there is none: give username and password, too")
         return self
 
     @property
@@ -106,7 +120,18 @@ def _is_plain(url: str) -> bool:
     return port != 0 and not re.search(r"[?#\s]", url)
 
 
+def _in_ascii(parts: SplitResult) -> str:
+    """What to write for a host in the letters of another language, as DNS has it."""
+    try:
+        return f"write {parts.netloc.replace(parts.hostname or '', (parts.hostname or '').encode('idna').decode())}"
+    except UnicodeError:
+        return "write its name in DNS, xn--…"
+
+
 def _registry_host(value: str) -> str:
+    if value != value.lower() and value.lower() in _IN_LOWER_CASE:
+        # Nodes look for the host as a name has it (containerd, docs/hosts.md): the row would serve no image.
+        raise ValueError(f"images of {value} are named {value.lower()}/…: use that as the key")
     if not _HOST.fullmatch(value):
         raise ValueError(f"{value!r} is not a registry host like ghcr.io or registry.example.com:5000")
     if value == "index.docker.io":
@@ -124,16 +149,21 @@ def without_loops(mirrors: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
         way = [start]
         while way[-1] in mirrors:
             mirror = mirrors[way[-1]]
-            host = image_host(urlsplit(mirror.url).netloc)
-            if host == image_host(way[-1]) and (mirror.credentials or mirror.ca):
+            host = _server(urlsplit(mirror.url).netloc)
+            if host == _server(way[-1]) and (mirror.credentials or mirror.ca):
                 break
-            if host in map(image_host, way):
-                shown = " → ".join((*way[[*map(image_host, way)].index(host) :], host))
+            if host in map(_server, way):
+                shown = " → ".join((*way[[*map(_server, way)].index(host) :], host))
                 raise ValueError(
                     f"the mirror map has a loop: {shown}; the url of a mirror must be that of another server"
                 )
             way.append(host)
     return mirrors
+
+
+def _server(host: str) -> str:
+    """The host of image names that a server is asked for."""
+    return image_host(host.lower())
 
 
 RegistryHost = Annotated[str, AfterValidator(_registry_host)]

@@ -16,6 +16,9 @@ HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
 """Names of Docker Hub's servers, which are hardly used in image names: those have `docker.io`. Nodes read the first one
 in a name as `docker.io`, and the second one as a host of its own (containerd 2.2.9, core/remotes/docker)."""
 
+PUBLIC_HOSTS = (DOCKER_HUB, "ghcr.io", "registry.k8s.io")
+"""The hosts from whose public registries the images of cells come."""
+
 HUB_CACHES = frozenset({"mirror.gcr.io"})
 """Public caches of Docker Hub, which nobody can push to
 (https://cloud.google.com/artifact-registry/docs/pull-cached-dockerhub-images)."""

@@ -338,7 +338,7 @@ class Connection:
                 "have the registry's operator correct its realm; until then leave out the login",
             )
         known = (own.hostname, *(self._mirror.token_servers if self._mirror else ()))
-        if self._mirror and asked.hostname not in known and asked.netloc not in known:
+        if self._mirror and asked.hostname not in known and asked.netloc.lower() not in known:
             raise SettingsError(
                 f"{self.server} wants the login at {realm}, another host; it was not sent",
                 f'if that is its token server, add token_servers = ["{asked.netloc}"] to the mirror\'s row',

@@ -11,14 +11,11 @@ from urllib.parse import urlsplit
 
 from harness.errors import HarnessError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap
-from harness.images.references import DOCKER_HUB
+from harness.images.references import PUBLIC_HOSTS
 from harness.registries.at_once import ask_all
 from harness.registries.client import RegistryClient
 from harness.registries.connection import address_of
 from harness.settings import Settings, SourceKind
-
-PUBLIC_HOSTS = (DOCKER_HUB, "ghcr.io", "registry.k8s.io")
-"""The registries that the default cells pull from."""
 
 PROBE_SECONDS = 5.0
 

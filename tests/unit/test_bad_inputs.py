@@ -200,6 +200,8 @@ _OF_CONFIGS: dict[str, tuple[str | bytes, str]] = {
     "unknown key": ("caches = 1\n", "caches"),
     "cache_dir a number": ("cache_dir = 7\n", "cache_dir"),
     "cache_dir with NUL": ('cache_dir = "a\\u0000b"\n', "cache_dir"),
+    "cache_dir of Windows": ("cache_dir = 'C:\\Users\\me'\n", "cache_dir: 'C:\\\\Users\\\\me' is a path of Windows"),
+    "reports_dir of a share": ("reports_dir = '\\\\host\\reports'\n", "line 1: key reports_dir"),
     "jobs a text": ('jobs = "x"\n', "jobs"),
     "jobs negative": ("jobs = -1\n", "jobs"),
     "jobs huge": (f"jobs = {10**18}\n", "jobs"),
@@ -212,6 +214,7 @@ _OF_CONFIGS: dict[str, tuple[str | bytes, str]] = {
     "mirrors a list": ("mirrors = [1]\n", "mirrors"),
     "mirror without url": ('[mirrors."ghcr.io"]\n', "url"),
     "mirror of no host": ('[mirrors."a b"]\nurl = "https://a.example"\n', "a b"),
+    "mirror to itself": ('[mirrors."ghcr.io"]\nurl = "https://GHCR.io"\n', "loop"),
     "mirror a file": ('[mirrors."ghcr.io"]\nurl = "file:///etc/passwd"\n', "url"),
     "deep": ("a = " + "[" * 5000 + "]" * 5000 + "\n", ""),
 }

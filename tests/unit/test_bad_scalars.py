@@ -78,9 +78,9 @@ def test_a_file_with_one(
 def test_a_number_of_toml(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], name: str
 ) -> None:
-    (tmp_path / name).write_text(f"jobs = {ENDLESS}\n")
+    (tmp_path / name).write_text(f"# {ENDLESS}\n\n[x]\na = '{ENDLESS}'\njobs = [1.{ENDLESS}, -{ENDLESS}]\n")
     assert cli.main([*words, str(tmp_path / name)]) == 2
-    assert f"{tmp_path / name}: a number in it cannot be read" in capsys.readouterr().err
+    assert f"{tmp_path / name}, line 5: key x.jobs: a number in it cannot be read" in capsys.readouterr().err
 
 
 def test_a_chart_and_manifests_of_an_audit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -214,6 +214,7 @@ def test_the_api_begins_where_containerd_looks_for_it(tmp_path: Path, url: str, 
         "https://mirror.example.com/?project=ghcr",
         "https://mirror.example.com/#ghcr",
         "https://[fd00::5",
+        "https://b\u00fccher.example",
     ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
@@ -226,7 +227,14 @@ def test_what_is_an_address_is_taken(url: str) -> None:
     assert Mirror(url=url).url == url
 
 
-@pytest.mark.parametrize("host", ["", "https://ghcr.io", "ghcr.io/kubeflow", "index.docker.io", "_default"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("", "https://ghcr.io", "ghcr.io/kubeflow", "index.docker.io", "_default"),
+        # With a letter of another script that looks like a c, and as nobody begins the name of an image.
+        *("gh\u0441r.io", "GHCR.io", "Docker.io", "Index.docker.io", "ghcr.io "),
+    ],
+)
 def test_what_is_no_registry_host_is_refused(host: str) -> None:
     with pytest.raises(ValidationError):
         MirrorMap(mirrors={host: PLAIN})
@@ -240,6 +248,13 @@ def test_what_is_no_registry_host_is_refused(host: str) -> None:
         ('[mirrors."ghcr.io"]\nurl = "http://m"\npasword = "s3cret"', "pasword"),
         ('[mirrors."ghcr.io"]\nurl = "http://m"\npassword = "s3cret"', "has both, username and password"),
         ('[mirrors."ghcr.io"]\nurl = "http://m"\nusername = "me"', "has both, username and password"),
+        ('[mirrors."GHCR.io"]\nurl = "http://m"', r"images of GHCR\.io are named ghcr\.io/…: use that as the key"),
+        ('[mirrors."ghcr.io"]\nurl = "http://b\u00fccher.example:5000"', r"write xn--bcher-kva\.example:5000"),
+        ('[mirrors."ghcr.io"]\nurl = "http://m"\ntoken_servers = ["a"]', "there is none: give username"),
+        (
+            '[mirrors."ghcr.io"]\nurl = "http://m"\ntoken_servers = ["https://a"]',
+            r"'https://a' is not a host like auth\.example\.com",
+        ),
         ('[mirrors."ghcr.io"]\nusername = "me"\npassword = "s3cret\\n"\nurl = "http://m"', "ends with a line end"),
     ],
 )
@@ -250,6 +265,15 @@ def test_a_mistake_in_the_settings_is_told_with_its_line(tmp_path: Path, table: 
     with pytest.raises(SettingsError, match=r"harness\.toml, line [3-5]: .*" + what) as raised:
         load(file=file, environment={})
     assert "s3cret" not in str(raised.value)
+
+
+def test_a_host_of_a_company_may_have_capitals_as_in_the_names_of_its_images() -> None:
+    assert "Registry.Acme.example" in MirrorMap(mirrors={"Registry.Acme.example": PLAIN}).mirrors
+
+
+def test_a_token_server_is_known_however_it_is_written() -> None:
+    row = Mirror(url="http://m", username="me", password=SecretStr("x"), token_servers=("Auth.Example:8443",))
+    assert row.token_servers == ("auth.example:8443",)
 
 
 def test_passwords_do_not_show() -> None:

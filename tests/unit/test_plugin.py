@@ -288,6 +288,33 @@ def workers(scripted: Scripted, kind: str, group: str) -> set[str]:
     return {line.split()[0] for line in scripted.events if f" {kind} {group}" in line}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--jobs", "2", "--jobs", "3"), "argument --jobs: given twice, as 2 and as 3"),
+        (("--release-name=a", "--release-name", "b"), "argument --release-name: given twice"),
+        (("--seed", "1_0"), "argument --seed: '1_0' is not a whole number"),
+        (("--env=",), "--env has an empty value"),
+        (("--apps", " "), "--apps has an empty value"),
+    ],
+)
+def test_pytest_called_directly_refuses_what_the_command_refuses(
+    scripted: Scripted, words: tuple[str, ...], said: str
+) -> None:
+    done = scripted.run("--collect-only", *words)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines([f"*UsageError: {said}*"])
+
+
+def test_the_command_line_may_differ_from_options_that_are_always_added(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--jobs 3")
+    assert scripted.run("--collect-only", "--env", "kind-1.34", "--jobs", "2", "-k", "spark-pi").ret == 0
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--namespace ''")
+    assert scripted.run("--collect-only").ret == pytest.ExitCode.USAGE_ERROR
+
+
 def test_xdist_keeps_a_group_on_one_worker_and_reports_once(scripted: Scripted) -> None:
     result = scripted.run(
         *scenarios("retry", "spark-pi", "ttl"),

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from harness.errors import UsageError
 from harness.settings import number, port, whole
 from harness.wording import without_endless
 
@@ -33,6 +34,20 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """As argparse's, and no longer than anybody reads."""
         super().error(without_endless(message))
+
+
+class Beside(Parser):
+    """Looks at options again that another program has parsed, as argparse does: those of cells that pytest is called
+    with. Instead of ending, it raises UsageError.
+    """
+
+    def __init__(self) -> None:
+        # pytest reads arguments from a file that is named so, too (_pytest/config/argparsing.py).
+        super().__init__(add_help=False, allow_abbrev=False, fromfile_prefix_chars="@")
+
+    def error(self, message: str) -> NoReturn:
+        """The message as an error."""
+        raise UsageError(without_endless(message))
 
 
 class _Once(argparse.Action):
