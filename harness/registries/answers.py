@@ -15,6 +15,8 @@ from harness.waiting import Deadline
 
 _MOST_BYTES = 32 << 20
 """Registries need not take manifests of more than 4 MiB (distribution specification, "Pushing Manifests")."""
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+"""How content begins that is compressed by gzip or zstd."""
 _OF_THE_STREAM = ("content-encoding", "transfer-encoding")
 
 
@@ -58,6 +60,11 @@ def json_of(response: httpx.Response, who: str, host: str) -> dict[str, Any]:
         return content
     if is_page(response):
         raise of_page(response, who, host)
+    if response.content.startswith(_COMPRESSED):
+        raise RegistryError(
+            f"{who} answered with compressed content for {response.url.path}, and does not say so (Content-Encoding)",
+            pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host),
+        )
     raise RegistryError(
         f"{who} did not answer with JSON for {response.url.path}: {causes.shortened(response.text, 80)!r}",
         "look for a captive portal or a proxy between this machine and the registry, and check its address",

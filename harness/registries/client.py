@@ -18,6 +18,7 @@ from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.answers import json_of
 from harness.registries.connection import Connection
+from harness.registries.links import following
 from harness.registries.manifest_shape import artifact, require_image, require_sound, type_of
 from harness.registries.platform_choice import DEPTH, Platform, chain_to, listed_platforms, platform_from
 from harness.registries.problems import is_registrys
@@ -212,11 +213,10 @@ class RegistryClient(Connection):
             if response.status_code != 200:
                 raise self.answered(response, repository)
             found.update(self._tags(response))
-            following = response.links.get("next", {}).get("url")
-            if not following:
+            if not (target := following(response)):
                 return sorted(found)
             asked.add(url)
-            url = self._next_page(url, following)
+            url = self._next_page(url, target)
             if url in asked:
                 break
         raise RegistryError(
@@ -226,11 +226,11 @@ class RegistryClient(Connection):
             status=HTTPStatus.OK,
         )
 
-    def _next_page(self, page: str, following: str) -> str:
+    def _next_page(self, page: str, target: str) -> str:
         """The address of the page after this one: with TLS as this one, also where a proxy in front hides that there
         is TLS from the registry.
         """
-        url = self.led_to(page, following)
+        url = self.led_to(page, target)
         here, there = urlsplit(page), urlsplit(url)
         hidden = here.scheme == "https" and there.scheme == "http" and here.hostname == there.hostname
         return urlunsplit(there._replace(scheme="https", netloc=here.netloc)) if hidden else url

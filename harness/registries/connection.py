@@ -21,8 +21,10 @@ from harness.late import httpx
 from harness.registries.answers import json_of, whole
 from harness.registries.by_proxy import transport, unusable
 from harness.registries.challenges import challenges
-from harness.registries.problems import answered, error_in, of_token_server, retry_after, unreachable
-from harness.registries.refused_logins import Asking, step_after
+from harness.registries.in_time import begun
+from harness.registries.problems import answered, of_token_server, retry_after, unreachable
+from harness.registries.refused_logins import Asking, at_another_server, step_after
+from harness.registries.said import error_in
 from harness.registries.trusted import trusted
 from harness.waiting import pause
 
@@ -74,7 +76,8 @@ class Connection:
                 f"{self.server} cannot be asked while the environment has the proxy {proxy}",
                 "write it with http://, https://, socks5:// or socks5h:// in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
             )
-        verify = trusted(mirror.ca if mirror else ca, host)
+        self._ca = mirror.ca if mirror else ca
+        verify = trusted(self._ca, host)
         self._http = httpx.Client(
             timeout=timeout, follow_redirects=True, trust_env=False, transport=transport(verify), verify=verify
         )
@@ -164,7 +167,7 @@ class Connection:
 
     def _send_authorized(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
         scope = self._scope(reference.repository)
-        authorization = self._authorization(scope) if self._is_own(url) else None
+        authorization = self._authorization(scope) if self.is_own(url) else None
         response = self._once(method, url, authorization)
         asked: set[bytes] = set()
         while granted := self._granted(response, scope, authorization, asked):
@@ -182,7 +185,7 @@ class Connection:
         if answer.status_code != HTTPStatus.UNAUTHORIZED or server in asked or len(asked) == _SERVERS:
             return ""
         asked.add(server)
-        if self._is_own(str(answer.url)):
+        if self.is_own(str(answer.url)):
             return self._renewed(answer, scope, tried)
         return self._of_another(answer, scope)
 
@@ -210,13 +213,22 @@ class Connection:
     def _answer_to(self, request: httpx.Request, who: str, *, follow: bool = True) -> httpx.Response:
         """The whole answer to a request. Raises RegistryError, which names `who` was asked."""
         try:
-            response = self._http.send(request, stream=True, follow_redirects=follow)
+            response = self._begun(request, follow=follow)
             try:
                 return self._whole(response, who)
             finally:
                 response.close()
         except httpx.HTTPError as error:
-            raise unreachable(who, self.host, error) from error
+            raise self.lost(error, who) from error
+
+    def _begun(self, request: httpx.Request, *, follow: bool = True) -> httpx.Response:
+        """The response to a request, whose content is to be read. Raises httpx.HTTPError."""
+        seconds = _PATIENCE * self._timeout
+        return begun(lambda: self._http.send(request, stream=True, follow_redirects=follow), request, seconds=seconds)
+
+    def lost(self, error: httpx.HTTPError, who: str = "") -> RegistryError:
+        """The error for a server that did not answer, or not to the end; `who` was asked, if it was not this one."""
+        return unreachable(who or self.server, self.host, error, None if who not in ("", self.server) else self._ca)
 
     def _whole(self, response: httpx.Response, who: str) -> httpx.Response:
         return whole(response, self._answering(response, who), self.host, seconds=_PATIENCE * self._timeout)
@@ -226,7 +238,7 @@ class Connection:
 
         Also for a challenge by another server, to which the registry points: it has no say about the login.
         """
-        schemes = challenges(refusal) if self._is_own(str(refusal.url)) else {}
+        schemes = challenges(refusal) if self.is_own(str(refusal.url)) else {}
         asked = schemes.get("bearer", {})
         if not asked.get("realm"):
             if "bearer" not in schemes or "basic" in schemes:
@@ -252,8 +264,15 @@ class Connection:
         if not asked.get("realm"):
             return ""
         realm = self.led_to(str(challenge.url), asked["realm"])
-        who = f"{self.server} redirects to {challenge.url.netloc.decode()}, and that"
-        return self._token(realm, asked.get("service", ""), [asked.get("scope") or scope], who, None)
+        there = challenge.url.netloc.decode()
+        who = f"{self.server} redirects to {there}, and that"
+        try:
+            return self._token(realm, asked.get("service", ""), [asked.get("scope") or scope], who, None)
+        except RegistryError as refused:
+            if refused.status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise
+            step = at_another_server(there, self.host if self._is_mirror else "")
+            raise RegistryError(refused.message, step, status=refused.status) from refused
 
     def _token(self, realm: str, service: str, scopes: Sequence[str], who: str, login: Credentials | None) -> str:
         """The header with a token that the token server of `who` gives. Raises RegistryError."""
@@ -314,7 +333,7 @@ class Connection:
         address = httpx.URL(realm).copy_merge_params({**named, "scope": list(scopes)})
         return self._answer_to(self._http.build_request("GET", address, headers=headers), who)
 
-    def _is_own(self, url: str) -> bool:
+    def is_own(self, url: str) -> bool:
         """Whether an address is of this server itself, so that its login may be sent there: never from https to http.
 
         A registry can name others, to go on with an upload or a list, as containerd goes on there without a login

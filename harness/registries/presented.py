@@ -71,7 +71,7 @@ def presented(url: str) -> Presented | None:
     except (httpx.HTTPError, ValueError, AttributeError):
         return None
     return Presented(
-        issuer=_name(certificate.issuer),
+        issuer=name_of(certificate.issuer),
         begins=certificate.not_valid_before_utc,
         ends=certificate.not_valid_after_utc,
         ahead=ahead(said),
@@ -117,6 +117,7 @@ def _shown(off: timedelta) -> str:
     return f"{amount} {'behind' if off > timedelta() else 'ahead'}"
 
 
-def _name(issuer: x509.Name) -> str:
-    named = {it.rfc4514_attribute_name: str(it.value) for it in issuer}
+def name_of(subject: x509.Name) -> str:
+    """Whose certificate it is, or who issued it, for messages."""
+    named = {it.rfc4514_attribute_name: str(it.value) for it in subject}
     return ", ".join(dict.fromkeys(named[it] for it in ("CN", "O") if it in named)) or "somebody without a name"

@@ -7,19 +7,19 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from harness import causes
 from harness.errors import RegistryError
-from harness.host import clock
 from harness.images.references import image_host
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.by_proxy import proxy_for
-from harness.registries.presented import ahead, presented
+from harness.registries.presented import ahead
+from harness.registries.said import said as said_by
+from harness.registries.untrusted_certificates import untrusted
 
 _GRANT = "package settings, Manage Actions access: add the repository with the role Write"
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -30,8 +30,6 @@ _STORAGE = f"https://storage/sha256/{'0' * 64}/data"
 _TO_TLS = re.compile(
     r"HTTP request (was sent )?to (an )?(HTTPS|SSL-enabled) (server|port)|speaking plain HTTP to an SSL", re.I
 )
-_LONGEST = 600
-"""Characters of what a registry says of one error."""
 _LONGEST_WAIT = 10
 """Digits of a number of seconds that means something."""
 # OpenSSL's reasons where the other side does not speak TLS at all.
@@ -48,8 +46,10 @@ _NOTHING_IN_COMMON = ("PROTOCOL", "HANDSHAKE_FAILURE", "CIPHER", "INSUFFICIENT_S
 _NAME = re.compile(r"[\w.-]+|[\w.:%-]*:[\w.:%-]*")
 # Of httpcore and h11.
 _NO_ANSWER = re.compile(r"without sending a response|illegal status line")
-# X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (OpenSSL, x509_vfy.h).
-_OF_ANOTHER_NAME = (62, 64)
+# nginx, ngx_http_special_response.c, for a client without a certificate where it wants one.
+_WANTS_CERTIFICATE = re.compile(r"no required SSL certificate|the SSL certificate error", re.I)
+_ALONE = "clients with a certificate of their own alone, which neither this nor the nodes have"
+_OTHERWISE = "ask who runs it for an address without, or use a mirror (harness.toml)"
 _STRANGER = (
     "the package exists, and this repository or account may not write to it, as after a first push by hand: "
     f"{_GRANT}; or push with a token of somebody who has that role"
@@ -87,7 +87,7 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     `host` is the registry host whose mirror or credentials the user would set; `hint` is put before the next step.
     """
     status = response.status_code
-    said = _said(response)
+    said = said_by(response)
     proxy = proxy_for(str(response.url)) if response.url.scheme == "http" else ""
     if proxy and status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return RegistryError(f"{_by_proxy(proxy, server)} did not let it through: {said or status}", _WITH_LOGIN)
@@ -140,7 +140,7 @@ def of_page(response: httpx.Response, who: str, host: str) -> RegistryError:
     """The error for a web page where a registry's answer should be: what a portal or a proxy wants to be seen first."""
     return RegistryError(
         f"{who} answered {response.status_code} with a web page for {response.url.path}, which no registry does: "
-        f"{_said(response) or 'an empty one'}",
+        f"{said_by(response) or 'an empty one'}",
         pull_messages.next_step(pull_messages.NOT_A_REGISTRY, host),
     )
 
@@ -158,6 +158,8 @@ def _step(response: httpx.Response, host: str, said: str) -> str:
     status = response.status_code
     if status == HTTPStatus.BAD_REQUEST and _TO_TLS.search(said):
         return pull_messages.next_step(pull_messages.PLAIN_HTTP, host)
+    if status == HTTPStatus.BAD_REQUEST and _WANTS_CERTIFICATE.search(said):
+        return f"it takes {_ALONE}: {_OTHERWISE}"
     if is_page(response) and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return pull_messages.next_step(pull_messages.NOT_A_REGISTRY, host)
     if "/blobs/" not in _first_path(response):
@@ -194,10 +196,10 @@ def retry_after(response: httpx.Response) -> float | None:
     return seconds if ahead(asked) and seconds > 0 else None
 
 
-def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError:
+def unreachable(server: str, host: str, error: httpx.HTTPError, ca: Path | None = None) -> RegistryError:
     """The error for a server that did not answer at all: the one that was asked, or the one that it pointed to.
 
-    Of a certificate that is not trusted, the server is asked who issued it.
+    Of a certificate that is not trusted, the server is asked who issued it; `ca` is the file with the CA of `server`.
     """
     url = _asked(error)
     blamed = _blamed(server, url)
@@ -210,7 +212,7 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
             "write http:// in HTTPS_PROXY: its scheme says how the proxy itself is asked, and not what for",
         )
     if isinstance(tls, ssl.SSLCertVerificationError):
-        return _untrusted(blamed, host, url, tls)
+        return untrusted(blamed, host, url, tls, ca if blamed == server else None)
     if tls is not None:
         return RegistryError(
             f"{blamed} failed the TLS handshake: {tls.reason or tls}",
@@ -282,41 +284,17 @@ def _after_handshake(tls: ssl.SSLError, host: str, name: str) -> str:
     if _speaks_no_tls(tls):
         return pull_messages.next_step(pull_messages.PLAIN_HTTP, host)
     if "CERTIFICATE_REQUIRED" in reason:
-        return (
-            "it takes clients with a certificate of their own alone, which neither this nor the nodes have: ask who "
-            "runs it for an address without, or use a mirror (harness.toml)"
-        )
+        return f"it takes {_ALONE}: {_OTHERWISE}"
     if "EOF" in reason or not reason:
         return pull_messages.next_step(pull_messages.CONNECTION_LOST, host)
     ask = pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host)
     if "UNRECOGNIZED_NAME" in reason:
         return f"{ask}; the server that was found by the name {name} does not serve this name"
     if any(it in reason for it in _NOTHING_IN_COMMON):
-        return f"{ask}; the two have no version of TLS in common, or no cipher"
+        # Up to TLS 1.2, a server that misses a client's certificate says no more than that the handshake failed.
+        also = f"; or it takes {_ALONE}" if "HANDSHAKE_FAILURE" in reason else ""
+        return f"{ask}; the two have no version of TLS in common, or no cipher{also}"
     return ask
-
-
-def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationError) -> RegistryError:
-    seen = presented(url)
-    why = f"; {seen.why()}" if seen else ""
-    if tls.verify_code in _OF_ANOTHER_NAME:
-        name = urlsplit(url).hostname or host
-        named = f" It names {', '.join(seen.names[:5])}." if seen and seen.names else ""
-        return RegistryError(
-            f"the certificate of {blamed} is not trusted: {tls.verify_message.rstrip('.')}.{named}",
-            f"ask the server by a name that its certificate has, or have it issued for {name}",
-        )
-    if seen and seen.is_the_clock:
-        step = f"set this machine's clock ({clock.how_to_set()})"
-    elif seen and not seen.expired:
-        step = (
-            f"if {seen.issuer} is a proxy of yours that looks into TLS, add its CA to this machine's certificates "
-            f'(update-ca-certificates, or SSL_CERT_FILE); else have ca of [mirrors."{host}"] in harness.toml name the '
-            "PEM file of that CA"
-        )
-    else:
-        step = pull_messages.read(f"x509: {tls.verify_message}", image=f"{host}/image").next_step
-    return RegistryError(f"the certificate of {blamed} is not trusted: {tls.verify_message}{why}", step)
 
 
 def _asked(error: httpx.HTTPError) -> str:
@@ -341,29 +319,6 @@ def _alike(netloc: str) -> str:
 
 def _words(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
-
-
-def _said(response: httpx.Response) -> str:
-    """The errors of a response by the distribution specification, code and message; else the beginning of its text."""
-    if response.request.method == "HEAD":
-        return ""
-    content = None
-    try:
-        content = json.loads(response.content)
-        named = [f"{it.get('code') or ''} {it.get('message') or ''}" for it in content["errors"]]
-        lines = [causes.shortened(it, _LONGEST) for it in named]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        text = (isinstance(content, dict) and error_in(content)) or re.sub(r"<[^>]*>", " ", response.text)
-        lines = [causes.shortened(text, 200)]
-    return "; ".join(line for line in lines if line)
-
-
-def error_in(answer: Mapping[str, Any]) -> str:
-    """What a server says of a mistake in an object without `errors`: a token server (RFC 6749, 5.2), Docker Hub's,
-    Quay.
-    """
-    named = [answer.get(it) for it in ("error", "error_description", "details", "detail", "message")]
-    return causes.shortened(" ".join(dict.fromkeys(it for it in named if isinstance(it, str))), 200)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -20,8 +20,9 @@ from harness.errors import RegistryError
 from harness.images import media_types
 from harness.late import httpx
 from harness.registries.client import NO_HEAD, RegistryClient, announced
+from harness.registries.led_on import MOST, pushed_on
 from harness.registries.manifest_shape import require_sound
-from harness.registries.problems import is_page, of_page, says_page, unreachable
+from harness.registries.problems import is_page, of_page, says_page
 from harness.registries.refused_pushes import push_refused
 from harness.waiting import pause
 
@@ -85,11 +86,12 @@ class Transfer(RegistryClient):
         if response.status_code != 200:
             raise self.answered(response, f"{repository} {identifier}")
         content, media_type = self._read_manifest(response, f"{repository} {identifier}")
-        algorithm = identifier.partition(":")[0] if ":" in identifier else "sha256"
-        digest = digest_of(response.content, algorithm)
-        if ":" in identifier and digest != identifier:
+        claimed = identifier if ":" in identifier else announced(response)
+        digest = digest_of(response.content, claimed.partition(":")[0] or "sha256")
+        if claimed not in ("", digest):
             raise RegistryError(
-                f"{self.server} sent a manifest with digest {digest} for {repository}@{identifier}",
+                f"{self.server} sent a manifest with digest {digest} for {repository} {identifier}"
+                + ("" if claimed == identifier else f", but announced {claimed}"),
                 "a proxy between this machine and the registry alters content, or the registry's storage is corrupt",
                 status=200,
             )
@@ -248,7 +250,7 @@ class Transfer(RegistryClient):
         put = location.copy_merge_params({"digest": digest})
         response = self._write("PUT", repository, str(put), content=file)
         if response.status_code not in (201, 204):
-            if not self._is_own(str(put)):
+            if not self.is_own(str(put)):
                 raise RegistryError(
                     f"{self.server} continues an upload at {put.scheme}://{put.netloc.decode()}, which gets no login "
                     f"and answered {response.status_code}",
@@ -261,13 +263,24 @@ class Transfer(RegistryClient):
     def _write(
         self, method: str, repository: str, url: str, *, content: bytes | Path, media_type: str = ""
     ) -> httpx.Response:
-        """One request with content; repeated once after a challenge, with the requested token.
+        """One request with content, also where the registry leads on to another address of its own."""
+        for _ in range(MOST):
+            response = self._written(method, repository, url, content=content, media_type=media_type)
+            if not (target := pushed_on(self, response)):
+                break
+            url = target
+        return response
+
+    def _written(
+        self, method: str, repository: str, url: str, *, content: bytes | Path, media_type: str
+    ) -> httpx.Response:
+        """The same at one address; repeated once after a challenge, with the requested token.
 
         Another server, to which the registry points for an upload, gets no login.
         """
         scope = self._scope(repository)
         for last in (False, True):
-            authorization = self._authorization(scope) if self._is_own(url) else None
+            authorization = self._authorization(scope) if self.is_own(url) else None
             headers = {"Content-Type": media_type or "application/octet-stream"}
             if authorization:
                 headers["Authorization"] = authorization
@@ -282,7 +295,7 @@ class Transfer(RegistryClient):
                     follow_redirects=False,
                 )
             except httpx.HTTPError as error:
-                raise unreachable(self.server, self.host, error) from error
+                raise self.lost(error) from error
             if response.status_code != 401 or last or not self._renewed(response, scope, authorization):
                 break
         return response
@@ -310,14 +323,14 @@ class Transfer(RegistryClient):
             if start:
                 headers["Range"] = f"bytes={start}-"
             try:
-                with self._http.stream("GET", url, headers=headers) as response:
+                with closing(self._begun(self._http.build_request("GET", url, headers=headers))) as response:
                     response.history = [*led, *response.history]
                     if response.status_code in (200, 206) and not says_page(response):
                         yield response
                         return
                     refusal = self._whole(response, self.server)
             except httpx.HTTPError as error:
-                raise unreachable(self.server, self.host, error) from error
+                raise self.lost(error) from error
             granted = self._granted(refusal, scope, authorization, asked)
             if granted:
                 url, authorization, led = str(refusal.url), granted, refusal.history
@@ -338,7 +351,7 @@ class Transfer(RegistryClient):
                 self._go_on()
                 yield chunk
         except httpx.HTTPError as error:
-            raise unreachable(self.server, self.host, error) from error
+            raise self.lost(error) from error
 
     def _go_on(self) -> None:
         if self.ended.is_set():

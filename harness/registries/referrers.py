@@ -19,6 +19,7 @@ from harness.images import media_types
 from harness.images.references import is_digest
 from harness.late import httpx
 from harness.registries.client import RegistryClient
+from harness.registries.links import following
 
 if TYPE_CHECKING:
     from harness.registries.push import Transfer
@@ -141,10 +142,9 @@ def _pages(client: RegistryClient, repository: str, first: httpx.Response) -> It
     base = f"{client.root}/{repository}/"
     for _ in range(_MOST_PAGES):
         yield page
-        following = page.links.get("next", {}).get("url")
-        if not following:
+        if not (target := following(page)):
             return
-        address = client.led_to(str(page.url), following)
+        address = client.led_to(str(page.url), target)
         if not address.startswith(base):
             raise RegistryError(
                 f"{client.server} continues its list of referrers at {address}, outside {base}",

@@ -98,6 +98,31 @@ _BY_TOKEN = {"gldt-": _GITLABS, "glpat-": _GITLABS, "glcbt-": _GITLAB_JOB}
 _BY_USER = {"gitlab+deploy-token": _GITLABS, "gitlab-ci-token": _GITLAB_JOB}
 
 
+# Azure (aka.ms/acr/firewall); GitHub, for organizations (docs.github.com, managing allowed IP addresses).
+_BARRED = re.compile(r"client with ip .* is not allowed access|has an ip allow list enabled", re.I)
+
+
+def by_a_firewall(said: str) -> str:
+    """What to do where a registry refuses the address of this machine, whoever asks; empty where it does not say so."""
+    if not _BARRED.search(said):
+        return ""
+    return "have who runs the registry let this machine's address through its firewall, or ask from another one"
+
+
+def at_another_server(there: str, mirror_of: str) -> str:
+    """What to do where a registry leads to a server that wants a login. That of the registry is sent nowhere else, and
+    nodes have none for the other either.
+
+    `mirror_of` is the host that the registry is a mirror of, if it is one.
+    """
+    name = (
+        f'have the url of [mirrors."{mirror_of}"] in harness.toml name {there} itself, with its login'
+        if mirror_of
+        else f"name the image as it is there ({there}/…), with a login for that: docker login {there}"
+    )
+    return f"the login of one server is sent to no other; {name}"
+
+
 def expired(host: str, said: str) -> str:
     """What to do about a login that a registry says has expired, for a pull or a push; empty where it does not."""
     return _of_ecr(host) if _ECR_EXPIRED in said.lower() else ""
@@ -166,6 +191,11 @@ def step_after(response: httpx.Response, error: RegistryError, asking: Asking) -
         return f"it was asked for without a login, since {asking.no_login}; {step}"
     if error.status not in (401, 403):
         return step
+    if barred := by_a_firewall(error.message):
+        return barred
+    led = bool(response.history) and response.url.netloc != response.history[0].url.netloc
+    if led and not asking.token_server and not is_page(response):
+        return at_another_server(response.url.netloc.decode(), asking.host if asking.mirror else "")
     form = asking.token_server and response.request.method == "POST"
     if login is None or not (form or "authorization" in response.request.headers):
         return _unsent(response, error, asking)

@@ -2,7 +2,8 @@
 """The way out of a refused push that is about neither the login nor the network, by what the registry says.
 
 The words are those of Amazon ECR (TAG_INVALID), Harbor (src/server/middleware: immutable and quota, and
-src/controller/proxy), Azure (aka.ms/acr/firewall), Nexus (groups), and of web servers that stand in front.
+src/controller/proxy), Nexus (groups), Quay (endpoints/v2/errors.py), distribution (a proxy, or read-only, says 405),
+and of web servers that stand in front.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from harness.errors import RegistryError
 from harness.late import httpx
 from harness.registries.problems import is_page, refused_by_ghcr
-from harness.registries.refused_logins import expired
+from harness.registries.refused_logins import by_a_firewall, expired
 
 if TYPE_CHECKING:
     from harness.registries.connection import Connection
@@ -26,19 +27,22 @@ _NO_RIGHT = (
 _TAG = "choose another tag: the repository lets no tag that is there be written again, with --replace neither"
 _QUOTA = "have who runs the registry raise the quota of the project, or delete what it no longer needs"
 _ONLY_READ = (
-    "push to a repository of the registry's own: this one is a cache of another registry, or a group of repositories, "
-    "which takes no pushes"
+    "push to a repository of the registry's own: this one is a cache of another registry, a group of repositories, or "
+    "read-only, and takes no pushes"
 )
-_FIREWALL = "have who runs the registry let this machine's address through its firewall, or push from another one"
 _TOO_LARGE = (
     "have what stands in front of the registry take larger bodies (nginx: client_max_body_size 0; an ingress: "
     "nginx.ingress.kubernetes.io/proxy-body-size), or push to the registry itself"
+)
+_TYPE = (
+    "the registry is too old for what this image is made of (an index of OCI, or an artifact): update it, copy without "
+    "signatures and attestations (--no-referrers), or push to another one"
 )
 _SAID = {
     r"immutable": _TAG,
     r"quota|exceed the configured upper limit": _QUOTA,
     r"to a proxy project|deploying to groups": _ONLY_READ,
-    r"client with ip .* is not allowed access": _FIREWALL,
+    r"manifest schema version|(manifest|media) ?type\b.*\b(not|un)|(not|un)supported (manifest|media)": _TYPE,
 }
 
 
@@ -48,6 +52,10 @@ def refused_push(status: int, said: str) -> str:
         return _TOO_LARGE
     if status == HTTPStatus.INSUFFICIENT_STORAGE:
         return _QUOTA
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return _ONLY_READ
+    if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        return _TYPE
     if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return ""
     return next((step for words, step in _SAID.items() if re.search(words, said, re.I)), "")
@@ -60,7 +68,9 @@ def push_refused(client: Connection, response: httpx.Response, what: str) -> Reg
     if response.status_code in (401, 403) and not is_page(response):
         step = refused_by_ghcr(error.message) or expired(client.host, error.message) or _NO_RIGHT
     known = refused_push(response.status_code, error.message)
-    if known:
+    if barred := by_a_firewall(error.message):
+        step = barred
+    elif known:
         step = known
     elif response.status_code == 404:
         # Of what is not there, a push asks for nothing but the place to push to.

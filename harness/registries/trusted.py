@@ -51,6 +51,11 @@ def _trusting(ca: Path | None, read: tuple[object, ...]) -> ssl.SSLContext:
         try:
             named_files.require_file(ca)
             context.load_verify_locations(cafile=str(ca))
+            # As for nodes (Go, crypto/x509: Verify), which take what is in that file for a root, also where it is a
+            # CA that another one has signed or the server's own certificate, and which want fewer extensions of it
+            # than Python does from 3.13 on.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         except (OSError, ssl.SSLError) as broken:
             raise _UnusableCA(broken) from broken
     return context

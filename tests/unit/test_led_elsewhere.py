@@ -144,6 +144,8 @@ def test_a_list_goes_on_with_tls_where_a_proxy_hides_that_from_the_registry(foll
         ({"details": "incorrect username or password"}, ": incorrect username or password"),
         ({"message": "no", "error": "no", "status": 401}, ": no"),
         ({"status": 401}, ': {"status": 401}'),
+        ({"error": {"code": 403, "message": "denied", "status": "DENIED"}}, ": denied"),
+        ({"title": "Forbidden", "detail": "by curation"}, ": by curation Forbidden"),
     ],
 )
 def test_an_error_without_a_list_of_errors_is_told_in_its_own_words(body: object, said: str) -> None:

@@ -218,7 +218,12 @@ def test_how_long_to_wait_is_told_where_it_is_said(status: int, asks: str, step:
         ([{"code": "DENIED", "message": "first\nsecond \x1b[31mred\x1b[0m"}], "DENIED first second red"),
         ([{"status": 403, "message": "blocked by Xray policy"}], "blocked by Xray policy"),
         ([{"message": "no code"}, {"code": "DENIED"}], "no code; DENIED"),
-        (["denied"], '{"errors": ["denied"]}'),
+        (["denied"], "denied"),
+        ({"code": "DENIED", "message": "by policy"}, "DENIED by policy"),
+        ("denied", "denied"),
+        ([{"code": "DENIED", "message": "", "detail": {"message": "not here"}}], "DENIED not here"),
+        ([{"code": "DENIED", "detail": "not here"}], "DENIED not here"),
+        ([5, None], '{"errors": [5, null]}'),
     ],
 )
 def test_errors_of_every_shape_are_told_in_one_line(errors: object, said: str) -> None:

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a registry leads a push on to: another address of its own, or another server, which gets no login."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from harness.errors import RegistryError
+from harness.late import httpx
+
+if TYPE_CHECKING:
+    from harness.registries.connection import Connection
+
+MOST = 5
+_THE_SAME_AGAIN = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
+"""After any other redirect, clients go on with a GET (RFC 9110, 15.4), which pushes nothing."""
+
+
+def pushed_on(client: Connection, response: httpx.Response) -> str:
+    """The address at which a push is to be tried again; empty where the answer is the last one.
+
+    Raises RegistryError where it leads to another server, or to what is no push.
+    """
+    location = response.headers.get("location", "")
+    if not response.is_redirect or not location:
+        return ""
+    target = client.led_to(str(response.url), location)
+    if client.is_own(target) and response.status_code in _THE_SAME_AGAIN:
+        return target
+    there = httpx.URL(target)
+    raise RegistryError(
+        f"{client.server} answered {response.status_code} to a push, and leads to {there.scheme}://"
+        f"{there.netloc.decode()}{there.path}",
+        f"give DST the name that it has there ({there.netloc.decode()}/…); or have who runs {client.host} correct the "
+        "address that it takes for its own (its external URL; Host and X-Forwarded-Proto of a proxy before it)",
+        status=response.status_code,
+    )
