@@ -18,7 +18,7 @@ from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.answers import json_of
 from harness.registries.connection import Connection
-from harness.registries.links import following
+from harness.registries.link_headers import following
 from harness.registries.manifest_shape import artifact, require_image, require_sound, type_of
 from harness.registries.platform_choice import DEPTH, Platform, chain_to, listed_platforms, platform_from
 from harness.registries.problems import is_registrys

@@ -21,10 +21,10 @@ from harness.late import httpx
 from harness.registries.answers import json_of, whole
 from harness.registries.by_proxy import transport, unusable
 from harness.registries.challenges import challenges
+from harness.registries.error_words import error_in
 from harness.registries.in_time import begun
 from harness.registries.problems import answered, of_token_server, retry_after, unreachable
 from harness.registries.refused_logins import Asking, at_another_server, step_after
-from harness.registries.said import error_in
 from harness.registries.trusted import trusted
 from harness.waiting import pause
 

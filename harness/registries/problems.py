@@ -17,8 +17,8 @@ from harness.images.references import image_host
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.by_proxy import proxy_for
+from harness.registries.error_words import said as said_by
 from harness.registries.presented import ahead
-from harness.registries.said import said as said_by
 from harness.registries.untrusted_certificates import untrusted
 
 _GRANT = "package settings, Manage Actions access: add the repository with the role Write"

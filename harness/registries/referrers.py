@@ -19,7 +19,7 @@ from harness.images import media_types
 from harness.images.references import is_digest
 from harness.late import httpx
 from harness.registries.client import RegistryClient
-from harness.registries.links import following
+from harness.registries.link_headers import following
 
 if TYPE_CHECKING:
     from harness.registries.push import Transfer

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from harness.registries.links import following
+from harness.registries.link_headers import following
 
 
 @pytest.mark.parametrize(
