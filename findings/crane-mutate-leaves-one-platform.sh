@@ -44,9 +44,9 @@ done
 crane index append --manifest "$spark:amd64" --manifest "$spark:arm64" --tag "$spark:4.1" >/dev/null
 
 platforms() { # TAG: the platforms that the registry has behind it
-    crane manifest "$spark:$1" >manifest
-    if grep -q '"manifests"' manifest; then
-        grep -oE '"architecture":"[a-z0-9]+"' manifest | cut -d'"' -f4 | paste -s -d' '
+    crane manifest "$spark:$1" >answer
+    if grep -q '"manifests"' answer; then
+        grep -oE '"architecture":"[a-z0-9]+"' answer | cut -d'"' -f4 | paste -s -d' '
     else
         echo "$(crane config "$spark:$1" | grep -oE '"architecture":"[a-z0-9]+"' | cut -d'"' -f4) alone"
     fi
