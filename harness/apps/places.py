@@ -48,6 +48,12 @@ class Place:
         """What an application of this place needs and nobody brought."""
         return sorted((it for it in needs(app.document.get("spec")) if it not in self.helpers), key=str)
 
+    def lacking(self, app: UserManifest) -> str:
+        """What an application of this place cannot run without, in words that go on after its name; else empty."""
+        if missing := self.missing(app):
+            return f"needs {', '.join(map(str, missing))}, not found in the folder of --apps"
+        return f"has an image that cannot be had here: {app.absent}" if app.absent else ""
+
 
 def places(manifests: UserManifests) -> list[Place]:
     """All applications, each in the first place that takes it."""

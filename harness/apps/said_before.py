@@ -38,10 +38,10 @@ def lines(place: Place, it: UserManifest) -> Iterator[str]:
     for one in place.needed(it):
         if one.kind == users.SECRET and (gaps := unfilled.gaps_of_secret(one.document)):
             yield f"needs the Secret {one.name} with {', '.join(gaps)}, which nobody has filled in"
-    if missing := place.missing(it):
-        yield f"needs {', '.join(map(str, missing))}, not in the folder"
-    if lacking := list(dict.fromkeys(_of_its_cluster(it.spec))):
-        yield f"uses {', '.join(lacking)}, which the cluster of a run may not have"
+    if lacking := place.lacking(it):
+        yield lacking
+    if foreign := list(dict.fromkeys(_of_its_cluster(it.spec))):
+        yield f"uses {', '.join(foreign)}, which the cluster of a run may not have"
 
 
 def _of_its_cluster(spec: Mapping[str, Any]) -> Iterator[str]:

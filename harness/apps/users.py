@@ -39,13 +39,15 @@ _TELLING_DIGITS = 6
 class UserManifest:
     """One document as the user wrote it; `file` is below the folder of --apps, `line` where the document begins.
 
-    `label` is what it is called in checks: its name, with the file where others have the same one.
+    `label` is what it is called in checks: its name, with the file where others have the same one. `absent` says why
+    images of it cannot be had, where they cannot.
     """
 
     file: str
     line: int
     document: Manifest
     label: str = ""
+    absent: str = ""
 
     @property
     def kind(self) -> str:
@@ -97,6 +99,10 @@ class UserManifest:
     def gaps(self) -> list[str]:
         """What looks like a variable that was to be filled in, in words; see `unfilled.gaps`."""
         return [] if stored(self.document) else unfilled.gaps(self.spec)
+
+    def without(self, absent: Mapping[str, str]) -> UserManifest:
+        """The same, where some images cannot be had: their full references, each with the reason."""
+        return replace(self, absent="; ".join(dict.fromkeys(why for it, why in absent.items() if it in self.images)))
 
     def _annotation(self, name: str) -> str:
         return str((self.document["metadata"].get("annotations") or {}).get(name) or "")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -272,7 +272,8 @@ watch; names of a schedule's runs that differ within a minute."""
 class Scenario(Model):
     """What a user of the operator does, and what must hold.
 
-    `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs, and `needs_features`
+    `timeout` is in seconds; `images` are full references, and `parts` those of each part of it that is judged by
+    itself, so that the others do without; `needs_crds` are the names of CRDs, and `needs_features`
     those of features (charts/behaviour.toml), which a release must have for it; `needs` is what it
     needs of its cluster, `takes_for_granted` what it needs of values; `further_namespaces` are those beside its own.
     `story` names the kind of scenario, see `harness/stories/`. `spark` is the Spark version of its applications, and
@@ -283,6 +284,7 @@ class Scenario(Model):
     summary: str
     timeout: float = 600.0
     images: tuple[str, ...] = ()
+    parts: tuple[tuple[str, ...], ...] = ()
     needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
     needs_features: tuple[str, ...] = ()
     needs: ClusterNeeds = ClusterNeeds()
@@ -298,6 +300,11 @@ class Scenario(Model):
         """Its name without a Spark version, `spark-pi` of `spark-pi+spark=4.1.4`."""
         return self.name.partition("+")[0]
 
+    def goes_without(self, images: Collection[str]) -> bool:
+        """Whether some part of it can be judged without these images, and nothing else needs them."""
+        of_parts = {it for part in self.parts for it in part}
+        return of_parts.issuperset(images) and any(set(images).isdisjoint(part) for part in self.parts)
+
     @property
     def namespace(self) -> str:
         """The namespace in which it runs: its name as a DNS-1123 label."""
@@ -311,6 +318,11 @@ class Cell(Model):
     path: Path
     scenario: Scenario
     tags: tuple[str, ...] = Field(default=())
+
+    def without(self, images: Collection[str]) -> Cell:
+        """The same cell, which needs none of these images."""
+        left = tuple(it for it in self.scenario.images if it not in images)
+        return self.model_copy(update={"scenario": self.scenario.model_copy(update={"images": left})})
 
     @property
     def id(self) -> str:

@@ -68,6 +68,14 @@ class Preflight:
         found = {it.id: finding for it in cells if (finding := self._not_with_these_values(it))}
         return found | self._unreachable([it for it in cells if it.id not in found])
 
+    def absent(self) -> dict[str, str]:
+        """Why each image that cannot be had, of those that were asked for, cannot."""
+        return {it: error.message for it, error in self._answers.items() if error is not None}
+
+    def without_absent(self, cell: Cell) -> Cell:
+        """The cell, which needs none of the images that cannot be had: it was not refused, so it does without."""
+        return cell.without(self.absent()) if cell.scenario.parts else cell
+
     def _not_with_these_values(self, cell: Cell) -> Finding | None:
         why = of_values.why_not(cell.scenario.takes_for_granted, self._values(cell.path))
         return unavailable(VALUES_CHECK, f"the scenario {cell.scenario.name} cannot be run: {why}") if why else None
@@ -80,12 +88,20 @@ class Preflight:
             self._ask(dict.fromkeys(it for references in wanted.values() for it in references))
             self._ask(users, also="the cells try it all the same; for the release's own, give a further --values")
             missing = {name: [it for it in references if self._answers[it]] for name, references in wanted.items()}
-            found = {name: self._finding(references) for name, references in missing.items() if references}
+            some_parts = {cell.id for cell in cells if self._goes_without(cell, missing[cell.id])}
+            found = {
+                name: self._finding(references)
+                for name, references in missing.items()
+                if references and name not in some_parts
+            }
         return found | {
             name: _not_absent(image)
             for name, image in copied.items()
             if preflight(self._source, [image])[image] is None
         }
+
+    def _goes_without(self, cell: Cell, missing: Sequence[str]) -> bool:
+        return cell.scenario.goes_without(missing) and not self._is_trouble(missing)
 
     def _relies_on_absence(self, cell: Cell) -> str:
         """The image that must not be there for a cell to be what its path says; empty for most."""
@@ -118,11 +134,13 @@ class Preflight:
         told = "; ".join(it.message for it in errors)
         steps = "; ".join(dict.fromkeys(it.next_step for it in errors if it.next_step))
         check = CHECK if self._source.kind == "mirror" else REACHABLE_CHECK
-        # What a network or a limit does is no answer about an image.
-        answers = [(it, error) for it in references if (error := self._answers[it])]
-        trouble = any(self._has_server(it) and is_trouble(error) for it, error in answers)
-        judge = errored if trouble else unavailable
+        judge = errored if self._is_trouble(references) else unavailable
         return judge(check, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
+
+    def _is_trouble(self, references: Sequence[str]) -> bool:
+        """Whether a network or a limit was the reason, which is no answer about an image."""
+        answers = [(it, error) for it in references if (error := self._answers[it])]
+        return any(self._has_server(it) and is_trouble(error) for it, error in answers)
 
     def _has_server(self, reference: str) -> bool:
         """Whether anybody was asked: a host that the mirror map lacks is nobody's fault but the map's."""

@@ -263,7 +263,7 @@ class Resources:
     def refusals(self, cells: Sequence[Cell]) -> dict[str, Finding]:
         """Cell id → why it cannot be run. The images of the others are on their way from now on."""
         refused = self.preflight.refusals(cells)
-        rest = [cell for cell in cells if cell.id not in refused]
+        rest = [self.preflight.without_absent(cell) for cell in cells if cell.id not in refused]
         return refused | (self.supply.gather(rest) if self.supply is not None else {})
 
     def login(self, host: str, repository: str = "") -> Credentials | None:

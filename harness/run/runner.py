@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from harness import children, waiting
@@ -138,14 +139,18 @@ class Runner:
             self._remainder.make(wanted, paths=paths)
 
     def _in_reach(self, attempts: Sequence[Attempt]) -> list[Attempt]:
-        """Those whose images the source has, or has once they are made; the others have their result already."""
+        """Those whose images the source has, or has once they are made; the others have their result already.
+
+        Those that can do without some images come without them.
+        """
         asked = [attempt for attempt in attempts if self._remainder.ready(attempt.cell.group)]
         refusals = self._resources.refusals([attempt.cell for attempt in asked])
         for attempt in asked:
             if attempt.cell.id in refusals:
                 finding = refusals[attempt.cell.id]
                 self._done(refused(attempt, finding, self._asked, self._host, self._resources, self._say))
-        return [attempt for attempt in attempts if attempt.cell.id not in refusals]
+        without = self._resources.preflight.without_absent
+        return [replace(it, cell=without(it.cell)) for it in attempts if it.cell.id not in refusals]
 
     @property
     def plan(self) -> tuple[PlannedCluster, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -35,6 +35,10 @@ class Given:
 
     apps: UserManifests = ()
     left_out: tuple[Untried, ...] = ()
+
+    def without(self, images: Mapping[str, str]) -> Given:
+        """The same, where it is known of some images, by their full references, why they cannot be had."""
+        return replace(self, apps=tuple(it.without(images) for it in self.apps)) if images else self
 
 
 NOTHING = Given()

@@ -84,7 +84,7 @@ class Users:
             helpers = [users.helper(it, place.namespace) for it in place.helpers.values()]
             for it in place.applications:
                 made, _ = users.ready(it, place.namespace, self._account, name_of(it, when))
-                if place.missing(it):
+                if place.lacking(it):
                     continue
                 with suppress(WaitTimeout):
                     until(
@@ -128,10 +128,10 @@ class Users:
             given=users.applications(self._given),
             namespaces={it.where: place.namespace for place in self._places for it in place.applications},
             lacks={
-                it.where: ", ".join(map(str, missing))
+                it.where: lacking
                 for place in self._places
                 for it in place.applications
-                if (missing := place.missing(it))
+                if (lacking := place.lacking(it))
             },
             applications=_theirs(applications),
             schedules=_theirs(schedules),

@@ -245,7 +245,8 @@ class ConnectSeen:
 class UsersSeen:
     """What was seen of the user's own applications: `given` are those of the files, each submitted before and after.
 
-    By the place in its file, `namespaces` says where an application was, `lacks` what it needs and nobody brought.
+    By the place in its file, `namespaces` says where an application was, `lacks` what it cannot run without
+    and nobody has.
     """
 
     given: UserManifests

@@ -244,6 +244,16 @@ class FakeCharts:
         )
 
 
+class FakePreflight:
+    """Has the methods of harness.run.preflight.Preflight that others call; every image can be had."""
+
+    def absent(self) -> dict[str, str]:
+        return {}
+
+    def without_absent(self, cell: Cell) -> Cell:
+        return cell
+
+
 class FakeResources:
     """Has the methods of harness.run.resources.Resources; its ledger is real."""
 
@@ -261,6 +271,7 @@ class FakeResources:
         self.source = FakeSource(stage)
         self.node_images = FakeNodeImages(stage)
         self.charts = FakeCharts()
+        self.preflight = FakePreflight()
         self._stage = stage
 
     def refusals(self, cells: Iterable[Cell]) -> dict[str, Finding]:

@@ -15,6 +15,7 @@ from user_samples import PI, apps_of
 
 from harness import stories
 from harness.apps import samples
+from harness.apps.places import places
 from harness.errors import SettingsError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import expand
@@ -23,6 +24,7 @@ from harness.providers import PROVIDERS
 from harness.registries.sources import Foundry, Mirrored, Source
 from harness.releases.values import merge
 from harness.run.preflight import ABSENT_CHECK, CHECK, REACHABLE_CHECK, VALUES_CHECK, Preflight
+from harness.stories.protocol import Given
 from harness.stories.user_apps import story
 from harness.verdicts import Verdict
 
@@ -223,6 +225,44 @@ def test_images_of_a_users_applications_are_asked_of_any_source(tmp_path: Path, 
     assert list(found) == [theirs.id]
     assert (finding.check, finding.verdict) == (REACHABLE_CHECK, Verdict.UNAVAILABLE)
     assert "docker.io/apache/spark:4.0.4" in finding.message
+
+
+SIDECAR = PI.replace("name: etl", "name: proxied").replace(
+    "driver: {cores: 1,", "driver: {sidecars: [{name: proxy, image: gcr.io/sql/proxy:2}], cores: 1,"
+)
+
+
+def test_applications_that_have_their_images_run_without_those_that_lack_some(tmp_path: Path) -> None:
+    apps = apps_of(tmp_path, etl=PI, proxied=SIDECAR)
+    scenario = story.scenario(apps).model_copy(update={"story": "user-apps"})
+    theirs = cell().model_copy(update={"scenario": scenario})
+    with answering(server()) as fake:
+        hosts = dict.fromkeys(("docker.io", "ghcr.io"), Mirror(url=f"http://{fake.address}"))
+        with Foundry(MirrorMap(mirrors=hosts)) as source:
+            asking = preflight(source)
+            assert asking.refusals([theirs]) == {}
+            assert asking.without_absent(theirs).scenario.images == ("docker.io/apache/spark:4.0.4",)
+            given = Given(apps=apps).without(asking.absent())
+            only = theirs.model_copy(update={"scenario": scenario.model_copy(update={"parts": scenario.parts[1:]})})
+            assert list(asking.refusals([only])) == [only.id], "nothing of it could run"
+
+    (place,) = places(given.apps)
+    told = {it.name: place.lacking(it) for it in place.applications}
+    assert told["etl"] == ""
+    assert told["proxied"].startswith(
+        "has an image that cannot be had here: the foundry has no image gcr.io/sql/proxy:2"
+    )
+
+
+def test_a_network_that_fails_for_an_image_of_one_application_is_told_of_all(tmp_path: Path) -> None:
+    scenario = story.scenario(apps_of(tmp_path, etl=PI, proxied=SIDECAR)).model_copy(update={"story": "user-apps"})
+    theirs = cell().model_copy(update={"scenario": scenario})
+    with answering(server()) as fake:
+        hosts = dict.fromkeys(("docker.io", "ghcr.io"), Mirror(url=f"http://{fake.address}"))
+        away = {"gcr.io": Mirror(url="http://127.0.0.1:1")}
+        with Mirrored(MirrorMap(mirrors=hosts | away)) as source:
+            (finding,) = preflight(source).refusals([theirs]).values()
+    assert (finding.check, finding.verdict) == (CHECK, Verdict.ERROR)
 
 
 PINNED = "upgrade-2.2.1@docker.io-2.5.2+crds=apply+values=pinned-registry"

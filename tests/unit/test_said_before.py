@@ -47,7 +47,7 @@ def test_what_a_run_changes_and_may_not_have_is_said_before(tmp_path: Path) -> N
         "needs the Secret s with ${PASSWORD}, which nobody has filled in",
         f"uses {', '.join(lacking)}, which the cluster of a run may not have",
     ]
-    assert "needs the Secret s, not in the folder" in said(tmp_path / "without", text)
+    assert "needs the Secret s, not found in the folder of --apps" in said(tmp_path / "without", text)
 
 
 def test_of_what_runs_as_it_is_nothing_is_said(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_one_that_needs_what_nobody_brought_is_not_submitted(tmp_path: Path) -> 
     assert [it["metadata"]["name"] for it in server.made] == ["nightly"]
     seen = mine.seen((), (), (), ())
     assert seen is not None
-    assert seen.lacks == {"a.yaml:1": "the ConfigMap elsewhere"}
+    assert seen.lacks == {"a.yaml:1": "needs the ConfigMap elsewhere, not found in the folder of --apps"}
 
 
 def test_one_that_stays_is_submitted_in_its_own_namespace_and_still_is_the_users(tmp_path: Path) -> None:

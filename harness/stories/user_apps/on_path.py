@@ -45,7 +45,7 @@ def judge(observed: ObservedPath, left_out: Sequence[Untried] = ()) -> Iterator[
     for manifest in seen.users.given:
         if lacks := seen.users.lacks.get(manifest.where):
             title = f"{manifest.kind} {manifest.name} of {manifest.where}"
-            yield unavailable(check_of(manifest), f"{title} needs {lacks}, not found in the folder of --apps")
+            yield unavailable(check_of(manifest), f"{title} {lacks}")
         else:
             yield one(manifest, seen.users, began=observed.moves[0].times.began)
     yield from map(untried, left_out)

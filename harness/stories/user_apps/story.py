@@ -36,6 +36,7 @@ def scenario(manifests: UserManifests) -> Scenario:
         summary=f"the applications of --apps ({len(mine)})",
         timeout=_SECONDS + END_SECONDS * math.ceil(len(mine) / AT_A_TIME),
         images=tuple(dict.fromkeys(image for it in mine for image in it.images)),
+        parts=tuple(dict.fromkeys(it.images for it in mine)),
         needs_crds=tuple(f"{plural}.{GROUP}" for plural in plurals),
         needs=ClusterNeeds(paths=("install", "upgrade", "rollback"), applications=(users.USERS,)),
         further_namespaces=tuple(it.namespace for it in places(manifests) if it.namespace != NAME),
