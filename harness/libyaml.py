@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+_TAG = "tag:yaml.org,2002:"
 _SAFE = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
@@ -32,8 +33,20 @@ def _told(construct: Callable[[Any, Any], Any], kind: str) -> Callable[[Any, Any
 
 
 for _kind in ("bool", "int", "float", "timestamp"):
-    _tag = f"tag:yaml.org,2002:{_kind}"
+    _tag = f"{_TAG}{_kind}"
     Loader.add_constructor(_tag, _told(_SAFE.yaml_constructors[_tag], _kind))
+
+
+def _binary(loader: Any, node: Any) -> str:
+    text: bytes = loader.construct_yaml_binary(node)
+    return text.decode("utf-8")
+
+
+# What JSON has no form for, as go-yaml reads it for Helm and kubectl (v2, decode.go): a text, mappings and lists.
+Loader.add_constructor(f"{_TAG}binary", _told(_binary, "text in base64"))
+Loader.add_constructor(f"{_TAG}set", Loader.construct_yaml_map)
+Loader.add_constructor(f"{_TAG}omap", Loader.construct_yaml_seq)
+Loader.add_constructor(f"{_TAG}pairs", Loader.construct_yaml_seq)
 
 BaseLoader = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 """The same, with every scalar as the text that was written."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from harness.errors import UsageError
-from harness.settings import number, port, whole
+from harness.settings import amount, natural, number, port, positive, whole
 from harness.wording import without_endless
 
 
@@ -24,7 +24,8 @@ class Parser(argparse.ArgumentParser):
             self.register("action", action, _Once)
         self.register("type", int, _told(whole))
         self.register("type", float, _told(number))
-        self.register("type", port, _told(port))
+        for checked in (port, positive, natural, amount):
+            self.register("type", checked, _told(checked))
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's, which calls it also for the parsers of commands."""

@@ -64,6 +64,20 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1. Raises ValueError."""
+    if (found := whole(text)) < 1:
+        raise ValueError(f"{found} is none; give 1 or more")
+    return found
+
+
+def natural(text: str) -> int:
+    """A whole number that is not negative. Raises ValueError."""
+    if (found := whole(text)) < 0:
+        raise ValueError(f"{found} is negative; give 0 or more")
+    return found
+
+
 def port(text: str) -> int:
     """The number of a port, or 0 for any that is free. Raises ValueError."""
     if not 0 <= (found := whole(text)) <= _LAST_PORT:
@@ -76,6 +90,13 @@ def number(text: str) -> float:
     if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
         raise ValueError(f"{text[:80]!r} is not a number; write it in digits, such as 2.5")
     return float(text)
+
+
+def amount(text: str) -> float:
+    """A number above 0. Raises ValueError."""
+    if (found := number(text)) <= 0:
+        raise ValueError(f"{text} is nothing; give more than 0")
+    return found
 
 
 def _default_app_slots() -> int:

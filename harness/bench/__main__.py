@@ -12,10 +12,12 @@ from typing import Protocol
 
 from rich.console import Console
 
+from harness import named_files
 from harness.bench import audit, copies, matrix, pull, repeat, scale, smoke, upstream, verdicts
-from harness.errors import HarnessError
+from harness.errors import HarnessError, HostError, UsageError
 from harness.parser import Parser
 from harness.redaction import terminal
+from harness.report import crash
 from harness.report.text import wide_console
 
 
@@ -61,6 +63,8 @@ MEASUREMENTS: Mapping[str, Measurement] = {
 """Name → module."""
 
 _DEFAULT = "smoke"
+_MEASURED, _LISTED = '"machine"', '"kind"'
+"""What files of measurements have, and lists of rows."""
 
 
 def parsed_words(words: Sequence[str]) -> argparse.Namespace:
@@ -90,18 +94,44 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _measure(parsed: argparse.Namespace) -> int:
     console = wide_console()
+    measurement = MEASUREMENTS[parsed.measurement]
     try:
-        outcome = MEASUREMENTS[parsed.measurement].run(parsed, console)
+        if parsed.output and measurement is not repeat:
+            _require_place(parsed.output, _LISTED if getattr(parsed, "list", False) else _MEASURED)
+            if measurement is scale:
+                _require_place(parsed.output.with_suffix(".svg"), scale.chart.TITLE)
+        outcome = measurement.run(parsed, console)
+        console.print(str(outcome))
+        if parsed.output:
+            outcome.write(parsed.output)
     except HarnessError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted; everything it created was removed", file=sys.stderr)
         return 130
-    console.print(str(outcome))
-    if parsed.output:
-        outcome.write(parsed.output)
+    except OSError as refused:
+        print(f"HostError: {refused.filename or 'this machine'}: {refused.strerror}", file=sys.stderr)
+        return HostError.exit_status
+    except Exception as error:
+        crash.tell(error, sys.argv[1:])
+        return HarnessError.exit_status
     return 0 if outcome.holds else 1
+
+
+def _require_place(file: Path, mark: str) -> None:
+    """Raise UsageError where results cannot be written, or would take the place of what has not this mark of theirs:
+    before minutes or hours are spent on them. Makes the folder.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if why := named_files.why_not(file):
+            raise UsageError(f"--output {file} cannot be written: {why}", "give another file")
+        named_files.require_own(file, mark)
+    except OSError as refused:
+        raise UsageError(
+            f"--output {file} cannot be written: {refused.strerror}", "give another file, in a folder of yours"
+        ) from refused
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from harness.bench.outcome import Outcome
 from harness.errors import HarnessError, UsageError
 from harness.matrix import catalogue
 from harness.report.median import METHOD, median
+from harness.settings import positive
 from harness.wording import counted
 
 LIMIT = 3.0
@@ -79,12 +80,14 @@ class AuditOutcome(Outcome):
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--tree", type=Path, metavar="DIR", help="the tree (default: the cache of Go's modules)")
-    parser.add_argument("--runs", type=int, default=7, help="pairs")
+    parser.add_argument("--runs", type=positive, default=7, help="pairs")
 
 
 def run(parsed: argparse.Namespace, console: Console) -> Outcome:
     """Measure and print the table. Raises HarnessError when a way does not reach its end, UsageError without a tree."""
     tree = parsed.tree or (Path(harness.__file__).parent if parsed.quick else _module_cache())
+    if not tree.is_dir():
+        raise UsageError(f"--tree {tree} is no folder", "give the folder that both are to search")
     pairs = [_pair(tree) for _ in range(1 if parsed.quick else parsed.runs)]
     console.print(table(tree, pairs))
     found = median([it.ratio for it in pairs])

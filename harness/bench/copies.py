@@ -35,6 +35,7 @@ from harness.images.references import ImageReference
 from harness.registries import local, verify
 from harness.registries.push import Transfer
 from harness.report.median import METHOD, Median, median
+from harness.settings import amount, positive
 
 LIMIT = 3.0
 """The harness must not take longer than the fastest other way with which everything arrives, times this: Python has to
@@ -100,9 +101,9 @@ class CopyOutcome(Outcome):
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="copies with each program (default: 7)")
+    parser.add_argument("--rounds", type=positive, default=7, metavar="N", help="copies with each program (default: 7)")
     parser.add_argument(
-        "--layer-mib", type=float, default=48.0, metavar="MIB", help="size of each of the 8 layers (default: 48)"
+        "--layer-mib", type=amount, default=48.0, metavar="MIB", help="size of each of the 8 layers (default: 48)"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed for the order within each round")
 
@@ -110,8 +111,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace, console: Console) -> CopyOutcome:
     """Measure and print the tables. Raises HarnessError where a program fails."""
     rounds, size = (1, _QUICK_BYTES) if parsed.quick else (parsed.rounds, int(parsed.layer_mib * _MIB))
-    if rounds < 1 or size < 1:
-        raise UsageError("a measurement needs a round and layers with content", "give larger numbers")
+    if size < 1:
+        raise UsageError(f"--layer-mib {parsed.layer_mib} leaves no byte for a layer", "give a larger number")
     wanted = settings.load()
     registry = tools.ensure(wanted, ["registry"], progress=console.print)["registry"].path
     known = ways(wanted)

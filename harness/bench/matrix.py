@@ -32,6 +32,7 @@ from harness.report.model import CellResult, RunResult
 from harness.report.writer import read
 from harness.run.run_host import host
 from harness.run.setup import request
+from harness.settings import natural, positive
 from harness.wording import counted
 
 LIMIT = 0.5
@@ -69,9 +70,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--env", action="append", default=[], metavar="NAME", help="environments (default: all eight)")
     parser.add_argument("--scenario", action="append", default=[], metavar="NAME", help="scenarios (default: all)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="clusters in parallel through the harness")
+    parser.add_argument("--jobs", type=positive, default=2, metavar="N", help="clusters in parallel in the harness")
     parser.add_argument(
-        "--sample", type=int, default=0, metavar="N", help="run only N cells per environment for the baseline"
+        "--sample", type=natural, default=0, metavar="N", help="run only N cells per environment for the baseline"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed for the sample of cells")
 

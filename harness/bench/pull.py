@@ -38,6 +38,7 @@ from harness.report import median
 from harness.run.resources import Resources
 from harness.run.run_host import host
 from harness.run.setup import request
+from harness.settings import amount, positive
 
 FILE = "bench-pull.json"
 """Beside the reports of runs, whose pages show it."""
@@ -138,18 +139,18 @@ class _Bench:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--rounds", type=int, default=None, metavar="N", help=f"samples of each row (default: {_ROUNDS})"
+        "--rounds", type=positive, default=None, metavar="N", help=f"samples of each row (default: {_ROUNDS})"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed for the order within each round")
     parser.add_argument("--env", default="kind-1.34", metavar="NAME", help="the environment of the node (kind only)")
     parser.add_argument(
-        "--minutes", type=float, default=15.0, metavar="N", help="start no round after this time (default: 15)"
+        "--minutes", type=amount, default=15.0, metavar="N", help="start no round after this time (default: 15)"
     )
     parser.add_argument(
         "--latency-ms", type=float, default=30.0, metavar="MS", help="latency of each response of a stand-in"
     )
     parser.add_argument(
-        "--bandwidth-mb", type=float, default=100.0, metavar="MB", help="bandwidth of a stand-in, per second"
+        "--bandwidth-mb", type=amount, default=100.0, metavar="MB", help="bandwidth of a stand-in, per second"
     )
     parser.add_argument(
         "--registries", choices=("auto", "local"), default="auto", help="local: do not use the public registries"
@@ -160,8 +161,6 @@ def run(parsed: argparse.Namespace, console: Console) -> PullOutcome:
     """Measure, print the table, and write FILE beside the reports. Raises HarnessError."""
     if parsed.rounds is None:
         parsed.rounds = 1 if parsed.quick else _ROUNDS
-    if parsed.rounds < 1:
-        raise UsageError(f"--rounds {parsed.rounds} is not a valid number of rounds", "give a number of at least 1")
     selection = Selection(environments=(parsed.env,), scenarios=("spark-pi",))
     asked = request(run_options.RunOptions(selection=selection))
     environment = asked.cells[0].environment

@@ -25,6 +25,7 @@ from harness.bench.through import harness_run
 from harness.errors import HarnessError, UsageError
 from harness.report.files import write_atomically
 from harness.report.writer import read
+from harness.settings import natural, positive
 
 QUICK = "the quickest cell, twice, the second time beside one program that never rests"
 
@@ -59,14 +60,22 @@ class Asked(BaseModel):
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--times", type=int, default=_TIMES, metavar="N", help=f"how often (default: {_TIMES})")
+    parser.add_argument("--times", type=positive, default=_TIMES, metavar="N", help=f"how often (default: {_TIMES})")
     parser.add_argument(
-        "--more", type=int, default=None, metavar="N", help="add at most N runs to those that are there (default: all)"
+        "--more",
+        type=natural,
+        default=None,
+        metavar="N",
+        help="add at most N runs to those there (default: all)",
     )
     parser.add_argument(
-        "--under-load", type=int, default=0, metavar="K", help="programs that never rest beside each run (default: 0)"
+        "--under-load",
+        type=natural,
+        default=0,
+        metavar="K",
+        help="programs that never rest beside each (default: 0)",
     )
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="clusters in parallel (default: 2)")
+    parser.add_argument("--jobs", type=positive, default=2, metavar="N", help="clusters in parallel (default: 2)")
     parser.add_argument(
         "--cell", action="append", default=[], metavar="ID", help="instead of the default selection (repeatable)"
     )
@@ -74,8 +83,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, console: Console) -> RepeatOutcome:
     """Repeat and print the tables. Raises UsageError, and HarnessError when a run writes no results."""
-    if parsed.times < 1 or parsed.under_load < 0 or (parsed.more is not None and parsed.more < 0):
-        raise UsageError("--times must be at least 1, --under-load and --more at least 0", "give other numbers")
     selected = [word for cell in parsed.cell for word in ("--cell", cell)]
     if parsed.quick and not selected:
         selected = ["--scenario", QUICK_SCENARIO]
@@ -127,9 +134,7 @@ def _agree(folder: Path, asked: Asked) -> None:
             return
         before = Asked.model_validate_json(file.read_text())
     except OSError as unusable:
-        raise HarnessError(
-            f"the reports cannot be kept in {folder}: {unusable}", "give --output another folder"
-        ) from unusable
+        raise UsageError(f"--output {folder} cannot be used: {unusable.strerror}", "give another folder") from unusable
     except ValidationError as foreign:
         raise UsageError(f"{file} is not of a repeat: {foreign}", "give --output another folder") from foreign
     if before != asked:

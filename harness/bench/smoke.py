@@ -43,6 +43,7 @@ from harness.releases import webhook
 from harness.run.resources import Resources
 from harness.run.run_host import Host, host
 from harness.run.setup import Request, request
+from harness.settings import positive
 
 SCENARIO = "spark-pi"
 LIMIT = 0.65
@@ -70,7 +71,7 @@ class Round:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--runs", type=int, default=5, help="rounds, each one by hand and one through the harness")
+    parser.add_argument("--runs", type=positive, default=5, help="rounds, each one by hand and one through the harness")
 
 
 def run(parsed: argparse.Namespace, console: Console) -> Outcome:

@@ -27,6 +27,7 @@ from harness.internet import host
 from harness.internet.content import Content
 from harness.internet.link import Link
 from harness.matrix import catalogue
+from harness.settings import positive
 
 LIMITS: Mapping[str, float] = {"cold": 0.8, "warm": 0.6, "default": 0.45}
 """Each comparison, and what it must not come to."""
@@ -61,7 +62,7 @@ class Compared:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--runs", type=int, default=1, help="how often the smoke is run in each way")
+    parser.add_argument("--runs", type=positive, default=1, help="how often the smoke is run in each way")
     parser.add_argument(
         "--only",
         choices=("smoke", "default"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,25 @@ Loader.add_implicit_resolver(
     ),
     list("-+0123456789."),
 )
+
+
+def _finite(loader: Loader, node: yaml.ScalarNode) -> float:
+    number: float = libyaml.Loader.yaml_constructors[_FLOAT](loader, node)
+    if not math.isfinite(number):
+        # Helm and kubectl end with "json: unsupported value: NaN".
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{node.value} is a number that JSON does not have, nor Kubernetes", node.start_mark
+        )
+    return number
+
+
+def _as_written(loader: Loader, node: yaml.ScalarNode) -> str:
+    text: str = loader.construct_scalar(node)
+    return text
+
+
+Loader.add_constructor(_FLOAT, _finite)
+Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
 Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^[yYnN]$"), list("yYnN"))
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from harness import cli, libyaml
+from harness.releases import values
 
 CELL = "kind-1.34/install-2.5.2"
 ENDLESS = "9" * 5000
@@ -42,7 +43,20 @@ def test_whatever_cannot_be_made_is_an_error_of_the_yaml(text: str) -> None:
     assert "that can be read" in str(raised.value.problem)
 
 
-@pytest.mark.parametrize("text", [ENDLESS, "!!bool maybe"])
+def test_what_json_has_no_form_for_is_read_as_helm_and_kubectl_do() -> None:
+    text = "a: !!binary aMO8\nb: !!set {x, y}\nc: !!omap [x: 1]\nd: !!pairs [x: 1, x: 2]\n"
+    found = yaml.load(text, Loader=libyaml.Loader)  # noqa: S506 - a safe loader
+    assert found == {"a": "hü", "b": {"x": None, "y": None}, "c": [{"x": 1}], "d": [{"x": 1}, {"x": 2}]}
+    assert yaml.load("a: !!timestamp 2024-01-01", Loader=values.Loader) == {"a": "2024-01-01"}  # noqa: S506
+
+
+@pytest.mark.parametrize("text", ["!!binary /w==", "!!binary ü", "!!set [a]", "!!omap {a: 1}", "!!binary {a: 1}"])
+def test_a_tag_that_does_not_fit(text: str) -> None:
+    with pytest.raises(yaml.MarkedYAMLError):
+        yaml.load(f"x: {text}\n", Loader=libyaml.Loader)  # noqa: S506 - a safe loader
+
+
+@pytest.mark.parametrize("text", [ENDLESS, "!!bool maybe", "!!binary /w=="])
 @pytest.mark.parametrize(
     ("words", "name", "content"),
     [
@@ -66,6 +80,17 @@ def test_a_file_with_one(
     assert str(tmp_path / name) in told
     assert "that can be read" in told
     assert len(told) < 2000
+
+
+@pytest.mark.parametrize("text", [".nan", "-.inf", "!!float .NaN"])
+def test_values_and_manifests_have_numbers_that_json_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    (tmp_path / "v.yaml").write_text(f"controller:\n  replicas: {text}\n")
+    assert cli.main([*RUN, f"{CELL}/spark-pi", "--values", str(tmp_path / "v.yaml")]) == 2
+    assert f"{tmp_path / 'v.yaml'}, line 2: not valid YAML: {text.split()[-1]} is a number that" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

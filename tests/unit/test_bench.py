@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tempfile
 import threading
 from contextlib import nullcontext
 from pathlib import Path
@@ -268,3 +269,70 @@ def test_upstream_removes_no_image_of_an_engine_that_is_somebodys(
     assert main(["upstream", "--here", "no distance"]) == 2
 
     assert "this machine is not in the small internet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("smoke --runs 0", "--runs: 0 is none; give 1 or more"),
+        ("matrix --sample=-1", "--sample: -1 is negative; give 0 or more"),
+        ("scale --applications 0", "--applications: 0 is none"),
+        ("repeat --jobs 0", "--jobs: 0 is none"),
+        ("pull --bandwidth-mb 0", "--bandwidth-mb: 0 is nothing; give more than 0"),
+        ("copy --layer-mib=-1", "--layer-mib: -1 is nothing"),
+    ],
+)
+def test_a_number_that_measures_nothing_is_refused_before_a_cluster_is_made(
+    capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("audit --quick --tree nowhere", "--tree nowhere is no folder"),
+        ("audit --quick --output notes.md", "--output notes.md cannot be written: it is there already"),
+        ("verdicts --list --output notes.md", "--output notes.md cannot be written: it is there already"),
+        ("scale --quick --output figures.json", "--output figures.svg cannot be written: it is there already"),
+        ("audit --quick --output .", "--output . cannot be written: it is a folder"),
+        ("audit --quick --output notes.md/x.json", "--output notes.md/x.json cannot be written"),
+        ("repeat --quick --output notes.md", "--output notes.md cannot be used: File exists"),
+    ],
+)
+def test_a_place_for_results_that_is_none_is_refused_before_anything_is_measured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("notes.md", "figures.svg"):
+        Path(name).write_text("mine\n")
+    assert main(words.split()) == 2
+    assert f"UsageError: {said}" in capsys.readouterr().err
+    assert Path("notes.md").read_text() == Path("figures.svg").read_text() == "mine\n"
+
+
+def test_results_take_the_place_of_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Outcome(ratio=1.0, limit=2.0, measured={})
+    monkeypatch.setitem(
+        MEASUREMENTS, "audit", SimpleNamespace(QUICK="", declare=lambda _: None, run=lambda *_: outcome)
+    )
+    for _ in range(2):
+        assert main(["audit", "--output", str(tmp_path / "made" / "x.json")]) == 0
+
+
+@pytest.mark.parametrize(("error", "said"), [(OSError(28, "no room"), "HostError: "), (KeyError("x"), "internal")])
+def test_what_nobody_foresaw_is_no_traceback(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def run(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setitem(MEASUREMENTS, "audit", SimpleNamespace(QUICK="", declare=lambda _: None, run=run))
+    assert main(["audit"]) == 3
+    told = capsys.readouterr().err
+    assert told.startswith(said)
+    assert "Traceback" not in told

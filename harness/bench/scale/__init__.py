@@ -27,6 +27,7 @@ from harness.matrix.select import Selection
 from harness.run.resources import Resources
 from harness.run.run_host import host
 from harness.run.setup import request
+from harness.settings import positive
 
 COUNTS = (50, 500, 2000)
 CELL = "kind-1.34/upgrade-2.4.0-2.5.2+crds=none/operator-health"
@@ -82,7 +83,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--applications",
         action="append",
-        type=int,
+        type=positive,
         default=[],
         metavar="N",
         help="how many (repeatable; 50, 500, 2000)",

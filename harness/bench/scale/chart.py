@@ -30,6 +30,9 @@ _PANELS: tuple[tuple[str, tuple[tuple[str, str, Callable[[Step], float]], ...]],
 )
 
 
+TITLE = "An upgrade by stored applications"
+
+
 def draw(steps: Sequence[Step]) -> str:
     """Two panels side by side, each beginning at zero."""
     panels = "".join(
@@ -39,7 +42,7 @@ def draw(steps: Sequence[Step]) -> str:
     width = _WIDTH * len(_PANELS)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" role="img" '
-        f'font-family="sans-serif" font-size="11"><title>An upgrade by stored applications</title>'
+        f'font-family="sans-serif" font-size="11"><title>{TITLE}</title>'
         f'<rect width="{width}" height="{_HEIGHT}" fill="#fff"/>{panels}</svg>\n'
     )
 

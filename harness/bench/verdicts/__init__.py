@@ -32,6 +32,7 @@ from harness.matrix.select import Selection
 from harness.run.resources import Resources
 from harness.run.run_host import Host, host
 from harness.run.setup import Request, request
+from harness.settings import amount
 from harness.verdicts import Finding
 from harness.waiting import Deadline
 
@@ -58,7 +59,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="run only this row (repeatable)")
     parser.add_argument(
-        "--minutes", type=float, default=math.inf, metavar="N", help="begin no row after so many minutes (default: all)"
+        "--minutes",
+        type=amount,
+        default=math.inf,
+        metavar="N",
+        help="begin no row after N minutes (default: all)",
     )
     parser.add_argument("--list", action="store_true", help="list the rows, and run none")
 
