@@ -12,7 +12,8 @@ import codecs
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -102,46 +103,56 @@ def is_own_folder(folder: Path, begins: Mapping[str, str], names: Collection[str
         return False
 
 
-def links(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Links below a folder that `below` passes over, and why, in words: those to folders, and those to nothing. What is
-    hidden is left out.
+@dataclass(frozen=True)
+class Tree:
+    """What is below a folder, in order: its regular `files`, also those that links lead to; and the `links` that nobody
+    follows, to folders and to nothing, each with why, in words. Hidden ones are none of them.
     """
-    for at, folders, names in os.walk(folder):
-        for name in sorted((*folders, *names)):
-            path = Path(at, name)
-            if name.startswith(".") or not path.is_symlink():
-                continue
-            if path.is_dir():
-                yield path, "it is a link to a folder, and these are not followed"
-            elif not path.exists():
-                yield path, "it is a link that leads nowhere"
+
+    files: tuple[Path, ...]
+    links: tuple[tuple[Path, str], ...] = ()
 
 
-def below(folder: Path, unlisted: Callable[[OSError], None] | None = None) -> list[Path]:
-    """All regular files below a folder, in order, also those that links lead to; links to folders are not followed.
+def tree(folder: Path, unlisted: Callable[[OSError], None] | None = None) -> Tree:
+    """All that is below a folder.
 
     A folder that cannot be listed is told to `unlisted`; otherwise raises OSError for it, which names it: what is in it
     is not absent.
     """
-    found: list[Path] = []
+    found = sorted(_entries(folder, unlisted))
+    return Tree(tuple(path for path, why in found if not why), tuple(it for it in found if it[1]))
+
+
+def _entries(folder: Path, unlisted: Callable[[OSError], None] | None) -> Iterator[tuple[Path, str]]:
+    """The regular files below a folder, and its links that lead to none, with why."""
     try:
         with os.scandir(folder) as entries:
             for it in entries:
+                path = Path(it.path)
                 if it.is_dir(follow_symlinks=False):
-                    found += below(Path(it.path), unlisted)
-                elif Path(it.path).is_file():
-                    found.append(Path(it.path))
+                    yield from _entries(path, unlisted)
+                elif path.is_file():
+                    yield path, ""
+                elif it.is_symlink() and not it.name.startswith("."):
+                    if path.is_dir():
+                        yield path, "it is a link to a folder, and these are not followed"
+                    elif not path.exists():
+                        yield path, "it is a link that leads nowhere"
     except OSError as refused:
         if unlisted is None:
             raise
         unlisted(refused)
-    return sorted(found)
 
 
-def listed(option: str, folder: Path, walk: Callable[[Path], Iterable[Path]] = below) -> list[Path]:
-    """The files below the folder of an option, as `walk` finds them. Raises UsageError where one cannot be listed."""
+def below(folder: Path, unlisted: Callable[[OSError], None] | None = None) -> list[Path]:
+    """The files of `tree`, which raises and tells the same."""
+    return list(tree(folder, unlisted).files)
+
+
+def listed(option: str, folder: Path) -> Tree:
+    """What is below the folder of an option. Raises UsageError where a folder cannot be listed."""
     try:
-        return list(walk(folder))
+        return tree(folder)
     except OSError as refused:
         raise UsageError(
             f"{option} {folder}: {refused.filename or folder} cannot be read: {refused.strerror}",

@@ -158,6 +158,9 @@ OptionalDigest = Annotated[str, AfterValidator(_matches(_DIGEST, "a digest, sha2
 RunId = Annotated[str, AfterValidator(_matches(RUN_ID, "the id of a run, YYYYmmdd-HHMMSS-xxxx"))]
 """The id of a run, as `harness.evidence.ledger.new_run_id` makes it."""
 
+Segment = Annotated[str, AfterValidator(_matches(SEGMENT, "a name or a version, of at most 200 letters"))]
+"""What can be a part of the id of a cell: a name or a version, and no path."""
+
 CellId = Annotated[str, AfterValidator(_cell_id)]
 """The id of a cell, `kind-1.34/install-2.5.2/spark-pi`: three segments, none of which is a dot or begins with one."""
 

@@ -47,11 +47,10 @@ def in_folder(folder: Path) -> Folder:
     found: list[Stored] = []
     left_out: list[str] = []
     templates: list[Template] = []
-    files, passed = listing.manifests(folder)
-    left_out += [f"{it.path} is left out: {it.why}" for it in passed]
-    patches = kustomize.patches(folder)
-    for file in files:
-        if file.resolve() in patches:
+    listed = listing.manifests(folder)
+    left_out += [f"{it.path} is left out: {it.why}" for it in listed.passed]
+    for file in listed.files:
+        if file.resolve() in listed.patches:
             left_out.append(f"{file.relative_to(folder).as_posix()} is left out: {kustomize.WHY}")
             continue
         try:

@@ -50,6 +50,13 @@ def require(kind: str, spec: Mapping[str, Any], where: str) -> None:
         _require_pod(template.get("spec") or {}, f"{where}.{role}.template.spec")
 
 
+def require_metadata(metadata: Mapping[str, Any], where: str) -> None:
+    """The same for labels and annotations."""
+    require_maps(metadata, ("labels", "annotations"), where)
+    for name in ("labels", "annotations"):
+        _require_texts(metadata.get(name) or {}, f"{where}.{name}")
+
+
 def require_helper(document: Mapping[str, Any], where: str) -> None:
     """The same for a ConfigMap or a Secret, whose fields hold texts by their names."""
     require_maps(document, ("data", "stringData", "binaryData"), where)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,12 @@ WHY = "it is a patch of Kustomize: to look at what Kustomize makes, give the out
 _PATCHES = ("patches", "patchesJson6902", "patchesStrategicMerge")
 
 
-def patches(folder: Path) -> frozenset[Path]:
-    """The files below a folder that Kustomizations there name as patches, with their paths resolved.
+def patches(files: Iterable[Path]) -> frozenset[Path]:
+    """The files that Kustomizations among these name as patches, with their paths resolved.
 
     Kustomizations that cannot be read name none: whoever reads the files says what is wrong.
     """
-    files = (it for it in named_files.below(folder) if it.name in NAMES)
-    return frozenset((it.parent / name).resolve() for it in files for name in _named(it))
+    return frozenset((it.parent / name).resolve() for it in files if it.name in NAMES for name in _named(it))
 
 
 def _named(file: Path) -> Iterator[str]:

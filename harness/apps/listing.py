@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import named_files
-from harness.releases.manifests import SUFFIXES
+from harness.apps import kustomize
+from harness.releases.manifests import SUFFIXES, why_no_suffix
 
 _HIDDEN = "it is hidden; where it is meant, give its folder as --apps"
 
@@ -22,15 +23,25 @@ class Passed:
     why: str
 
 
-def manifests(folder: Path) -> tuple[list[Path], list[Passed]]:
-    """The files that may be manifests, in order, and what is passed over though it might have had some.
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """The `files` that may be manifests, in order; what is `passed` over though it might have had some; and the patches
+    of Kustomize among all of them, with their paths resolved."""
 
-    Raises UsageError where something cannot be listed.
-    """
+    files: tuple[Path, ...]
+    passed: tuple[Passed, ...]
+    patches: frozenset[Path]
+
+
+def manifests(folder: Path) -> Listed:
+    """What is below the folder. Raises UsageError where something cannot be listed."""
     files: dict[Path, Path] = {}
-    passed = list(_links(folder))
-    for it in named_files.listed("--apps", folder):
+    tree = named_files.listed("--apps", folder)
+    passed = list(_links(folder, tree.links))
+    for it in tree.files:
         shown = it.relative_to(folder)
+        if why := why_no_suffix(it):
+            passed.append(Passed(path=str(shown), what="the file", why=why))
         if it.suffix not in SUFFIXES:
             continue
         if any(part.startswith(".") for part in shown.parts):
@@ -38,12 +49,12 @@ def manifests(folder: Path) -> tuple[list[Path], list[Passed]]:
         elif (first := files.setdefault(it.resolve(), it)) is not it:
             why = f"it is the same file as {first.relative_to(folder)}"
             passed.append(Passed(path=str(shown), what="the link", why=why))
-    return list(files.values()), passed
+    return Listed(files=tuple(files.values()), passed=tuple(passed), patches=kustomize.patches(tree.files))
 
 
-def _links(folder: Path) -> Iterator[Passed]:
+def _links(folder: Path, links: Iterable[tuple[Path, str]]) -> Iterator[Passed]:
     """Links to folders, which nobody follows, and links to nothing."""
-    for path, why in named_files.links(folder):
+    for path, why in links:
         if path.is_dir() or path.suffix in SUFFIXES:
             what = "the folder" if path.is_dir() else "the file"
             yield Passed(path=str(path.relative_to(folder)), what=what, why=why)

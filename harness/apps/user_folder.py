@@ -86,16 +86,18 @@ def read(folder: Path) -> UserFolder:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--apps {folder} {what}", "give the folder with the YAML files of your applications")
-    files, passed = listing.manifests(folder)
-    if not files:
-        raise UsageError(f"there is no manifest below {folder}", f"files of --apps end in {' or '.join(SUFFIXES)}")
+    listed = listing.manifests(folder)
+    if not listed.files:
+        others = "".join(f"; {it.path} is left out: {it.why}" for it in listed.passed[:_SHOWN])
+        raise UsageError(
+            f"there is no manifest below {folder}{others}", f"files of --apps end in {' or '.join(SUFFIXES)}"
+        )
     found: list[UserManifest] = []
-    left_out = [Untried(where=it.path, what=it.what, why=it.why) for it in passed]
+    left_out = [Untried(where=it.path, what=it.what, why=it.why) for it in listed.passed]
     templates: list[Template] = []
-    patches = kustomize.patches(folder)
-    for file in files:
+    for file in listed.files:
         shown = str(file.relative_to(folder))
-        if file.resolve() in patches:
+        if file.resolve() in listed.patches:
             left_out.append(Untried(where=shown, what="the file", why=kustomize.WHY))
             continue
         try:
@@ -264,7 +266,7 @@ def _require_application(document: object, where: str) -> None:
             f"{where}: {name!r} cannot be the name of a {kind}",
             f"use at most {longest} lower-case letters, digits, '-' and '.'",
         )
-    fields.require_maps(metadata or {}, ("labels", "annotations"), f"{where}: {kind} {name}: metadata")
+    fields.require_metadata(metadata or {}, f"{where}: {kind} {name}: metadata")
     if kind in HELPERS:
         fields.require_helper(document, f"{where}: {kind} {name}")
     else:

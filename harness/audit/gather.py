@@ -76,11 +76,11 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
             Unreadable(where=str(refused.filename or folder), why=f"not looked into: {refused.strerror}", refused=True)
         )
 
-    files = named_files.below(folder, unlisted) if folder.is_dir() else [folder]
-    for link, why in named_files.links(folder) if folder.is_dir() else ():
+    tree = named_files.tree(folder, unlisted) if folder.is_dir() else named_files.Tree((folder,))
+    for link, why in tree.links:
         if link.is_dir() or link.suffix in SUFFIXES:
             problems.append(Unreadable(where=link.relative_to(folder).as_posix(), why=why))
-    for file in (it for it in files if it.suffix in SUFFIXES or it == folder):
+    for file in (it for it in tree.files if it.suffix in SUFFIXES or it == folder):
         if not file.is_file():
             continue
         shown = file.relative_to(folder).as_posix() if folder.is_dir() else file.name

@@ -40,6 +40,8 @@ def _internet(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.internet.every_step import every_step
     from harness.matrix import catalogue
 
+    if parsed.list and (parsed.step or parsed.program or parsed.output):
+        raise UsageError("--list runs nothing: it takes no step, no folder and no command", "omit them, or --list")
     if parsed.list:
         for step in every_step():
             print(f"{step.name:12} {step.about}")

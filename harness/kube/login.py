@@ -197,7 +197,8 @@ def _expired(found: Access) -> str:
 def _merged(paths: str) -> tuple[dict[str, Any], str]:
     """The kubeconfigs as one, and the current context: of each name the first counts, as kubectl does it.
 
-    (client-go, tools/clientcmd/loader.go: a file that is missing or empty is passed over.)
+    (client-go, tools/clientcmd/loader.go: a file that is missing or empty is passed over, and an entry that has only a
+    name is an empty one.)
     """
     merged: dict[str, list[Any]] = {"clusters": [], "contexts": [], "users": []}
     current, read = "", 0
@@ -211,7 +212,8 @@ def _merged(paths: str) -> tuple[dict[str, Any], str]:
         for part, entries in merged.items():
             names = {it["name"] for it in entries}
             new = [it for it in data.get(part) or [] if isinstance(it, dict) and it.get("name") not in names]
-            entries += [_absolute(it, file.parent) for it in new]
+            kind = part.removesuffix("s")
+            entries += [_absolute({**it, kind: it.get(kind) or {}}, file.parent) for it in new]
     if not read:
         raise UsageError(f"no kubeconfig: {paths} does not exist", "give --kubeconfig, or set KUBECONFIG")
     whole = {"apiVersion": "v1", "kind": "Config", **merged, "current-context": current}

@@ -63,13 +63,16 @@ def _minor(version: str) -> int:
     return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
 
 
-def require_release(catalogue: Catalogue, name: str, source: str, imported: Imported = NOTHING) -> None:
-    """Raise UnavailableError for a release that cannot be installed here, with the nearest one that can.
+def require_release(catalogue: Catalogue, option: str, name: str, source: str, imported: Imported = NOTHING) -> None:
+    """Raise UnavailableError for the release of an option that cannot be installed here, with the nearest that can.
 
-    Raises UsageError for what is not the name of a release.
+    A site may have a release that the catalogue does not know. Raises UsageError for one of those to move to, and for
+    what is not the name of a release.
     """
     known = [it.version for it in catalogue.releases]
     path_names.require_release(name, known)
+    if option == "--to":
+        catalogue.release(name)
     version, _, host = name.partition("@")
     why = (
         why_not_offered(catalogue.release(name), source, imported)
@@ -80,7 +83,7 @@ def require_release(catalogue: Catalogue, name: str, source: str, imported: Impo
         near = _near(name, _installable(catalogue, source, imported, host))
         raise UnavailableError(
             f"{name} cannot be rehearsed: {why}",
-            f"the nearest that can is {near}: give --from {near}" if near else "choose another --source",
+            f"the nearest that can is {near}: give {option} {near}" if near else "choose another --source",
         )
 
 

@@ -87,8 +87,8 @@ def plan(asked: Asked, catalogue: Catalogue) -> Plan:
     reading = asked.reading
     there = _installed(reading, catalogue, asked.origin)
     origin = asked.origin or there
-    for name in (origin, asked.target):
-        ends.require_release(catalogue, name, asked.source, asked.imported)
+    for option, name in (("--from", origin), ("--to", asked.target)):
+        ends.require_release(catalogue, option, name, asked.source, asked.imported)
     if numbers(origin) >= numbers(asked.target):
         raise UsageError(
             f"--to {asked.target} is not newer than {origin}, which the site has",

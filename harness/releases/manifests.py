@@ -13,7 +13,7 @@ import yaml
 
 from harness import named_files
 from harness.errors import UsageError
-from harness.releases import encrypted
+from harness.releases import doubled_keys, encrypted
 from harness.releases.home import require_namespace
 from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml
@@ -80,8 +80,12 @@ def read(folder: Path) -> Documents:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--before {folder} {what}", "give the folder with the manifests")
-    files = {it.resolve(): it for it in reversed(named_files.listed("--before", folder)) if it.suffix in SUFFIXES}
-    for link, why in named_files.links(folder):
+    tree = named_files.listed("--before", folder)
+    files = {it.resolve(): it for it in reversed(tree.files) if it.suffix in SUFFIXES}
+    for file in tree.files:
+        if why := why_no_suffix(file):
+            raise UsageError(f"--before {folder}: {file} is not applied: {why}", "rename it, or take it out")
+    for link, why in tree.links:
         if link.is_dir() or link.suffix in SUFFIXES:
             raise UsageError(
                 f"--before {folder}: {link} is not applied: {why}", "put what it is meant for in its place"
@@ -91,6 +95,14 @@ def read(folder: Path) -> Documents:
         raise UsageError(f"there is no manifest below {folder}", f"files of --before end in {', '.join(SUFFIXES)}")
     _require_unique(found)
     return tuple(found)
+
+
+def why_no_suffix(file: Path) -> str:
+    """Why a file is not read whose name ends nearly as those of manifests do; empty for any other."""
+    near = file.suffix.strip().lower()
+    if near == file.suffix or near not in SUFFIXES:
+        return ""
+    return f"kubectl reads names that end in {near}, and this one ends in {file.suffix!r}"
 
 
 def of_file(file: Path, shown: str) -> Iterator[Document]:
@@ -114,6 +126,11 @@ def of_text(text: str, shown: str, file: Path | None = None) -> Iterator[Documen
             while loader.check_node():
                 node = loader.get_node()
                 line = node.start_mark.line + 1
+                if doubled := doubled_keys.first(node):
+                    raise UsageError(
+                        f"{where}:{doubled.line}: the key {doubled.key} stands in line {doubled.before} already",
+                        "write it once: which of both counts depends on the tool that reads the file",
+                    )
                 yield from _objects(with_text_keys(loader.construct_document(node)), f"{shown}:{line}")
         finally:
             loader.dispose()
@@ -178,6 +195,8 @@ def _objects(document: Any, where: str) -> Iterator[Document]:
 _OF_METADATA = ("metadata.labels", "metadata.annotations")
 _OF_TEMPLATE = ("spec.template", "spec.template.metadata", "spec.template.spec")
 _LISTS = tuple(f"{it}.{kind}" for it in ("spec", "spec.template.spec") for kind in ("containers", "initContainers"))
+_TEXTS = {"ConfigMap": ("data", "binaryData"), SECRET: ("data", "stringData")}
+"""Mappings to texts of these kinds, beside labels and annotations."""
 _PODS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
 
 
@@ -190,11 +209,18 @@ def _require_shape(document: Mapping[str, Any], where: str) -> None:
     lists: Sequence[str] = ()
     if document["kind"] in _PODS:
         mappings, lists = (*_OF_METADATA, "spec", *_OF_TEMPLATE), _LISTS
+    elif document["kind"] in _TEXTS:
+        mappings = (*_OF_METADATA, *_TEXTS[document["kind"]])
     elif document["kind"] == CRD:
         mappings, lists = (*_OF_METADATA, "spec", "spec.names"), ("spec.versions",)
     for path in mappings:
         if not isinstance(_at(document, path), Mapping | None):
             raise UsageError(f"{where}: {path} is not a mapping", _LEFT_TO_OTHERS)
+    for path in (*_OF_METADATA, *_TEXTS.get(document["kind"], ())):
+        for key, value in (_at(document, path) or {}).items():
+            if not isinstance(value, str | None):
+                # What it is may be secret.
+                raise UsageError(f"{where}: {path}.{key} is not text", "write it in quotes")
     for path in lists:
         found = _at(document, path)
         if found is not None and not (isinstance(found, list) and all(isinstance(it, Mapping) for it in found)):

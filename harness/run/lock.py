@@ -33,7 +33,7 @@ from harness.redaction.redactor import MASK, Redactor
 from harness.releases.values import merge
 from harness.settings import SourceKind
 from harness.toml_merge import REPLACES
-from harness.untrusted import CellId, OptionalDigest, Sha256, first_problem, from_json
+from harness.untrusted import CellId, OptionalDigest, Segment, Sha256, first_problem, from_json
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -63,8 +63,8 @@ class LockedNode(Model):
 class LockedEnvironment(Model):
     """The environment as it ran; `kubernetes` is the full version. `node` is null when its image could not be had."""
 
-    name: str
-    provider: str
+    name: Segment
+    provider: Segment
     kubernetes: str
     distribution: str
     node: LockedNode | None = None
@@ -73,7 +73,7 @@ class LockedEnvironment(Model):
 class LockedRelease(Model):
     """The release, and the registry that its row names."""
 
-    version: str
+    version: Segment
     registry: str
     repository: str
 
@@ -84,8 +84,8 @@ class LockedChart(Model):
     `requested` is empty for the release's own chart, and `file` for one that was on the user's disk.
     """
 
-    name: str
-    version: str
+    name: Segment
+    version: Segment
     app_version: str
     origin: str
     sha256: Sha256
@@ -142,7 +142,7 @@ class LockedOperator(Model):
     and `diff` is the digest of how. The chart is that of the release.
     """
 
-    name: str
+    name: Segment
     given: Literal["checkout", "image"]
     sha256: Sha256
     commit: str = ""

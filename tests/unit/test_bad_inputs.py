@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lock_samples
 import pytest
 
 from harness import cli
@@ -171,6 +172,14 @@ _OF_APPS: dict[str, tuple[str | bytes, str]] = {
     "driver a list": (APP.replace("spec: {", "spec: {driver: [1], "), "driver"),
     "sparkConf a list": (APP.replace("spec: {", "spec: {sparkConf: [1], "), "sparkConf"),
     "restartPolicy a text": (APP.replace("spec: {", "spec: {restartPolicy: Never, "), "restartPolicy"),
+    "a label that is a switch": (
+        APP.replace("{name: mine}", "{name: mine, labels: {a: yes}}"),
+        "labels.a is true, which",
+    ),
+    "an annotation that is a number": (
+        APP.replace("{name: mine}", "{name: mine, annotations: {a: 1}}"),
+        "annotations.a is 1, which is not text",
+    ),
     "labels a text": (APP.replace("{name: mine}", "{name: mine, labels: x}"), "labels"),
     "template": ("kind: {{ .Values.x }}\n---\n", "YAML"),
     "not UTF-8": (b"\xff\xfe\x00", "UTF-8"),
@@ -189,6 +198,8 @@ _OF_LOCKS: dict[str, tuple[str | bytes, str]] = {
     "cell a number": (lock(cell=7), ""),
     "huge seed": (lock(seed=10**400), ""),
     "seed a text": (lock(seed="x"), ""),
+    "environment a path": (lock_samples.lock().text().replace('"kind-1.34"', '"../x"'), "environment.name"),
+    "release a path": (lock_samples.lock().text().replace('"2.5.2"', '"../../x"'), "release.version"),
     "chart a path": (lock(chart={"name": "c", "version": "1", "sha256": "/etc/passwd", "requested": "file"}), ""),
     "not UTF-8": (b"\xff\xfe", ""),
     "gzip of nothing": (gzip.compress(b""), ""),
@@ -255,6 +266,10 @@ _OF_BEFORE: dict[str, tuple[str | bytes, str]] = {
     "a CRD's versions a number": (manifest(_CRD, "spec: {versions: 7}"), "spec.versions"),
     "a CRD's version a text": (manifest(_CRD, "spec: {versions: [v1]}"), "spec.versions"),
     "template a text": (manifest("Deployment", "spec: {template: text}", version="apps/v1"), "spec.template"),
+    "a label that is a switch": (manifest("Namespace", metadata="name: x, labels: {a: yes}"), "labels.a is not text"),
+    "a datum that is a number": (manifest(rest="data: {a: 7}"), "data.a is not text"),
+    "data a list": (manifest("Secret", "stringData: [a]"), "stringData is not a mapping"),
+    "a key twice": (manifest(rest="data: {a: b}\ndata: {c: d}"), "a.yaml:5: the key data stands in line 4 already"),
     "containers texts": (manifest("Pod", "spec: {containers: [a]}"), "spec.containers"),
 }
 
@@ -296,6 +311,7 @@ _OF_KUBECONFIGS: dict[str, tuple[tuple[str, str], str]] = {
 }
 SNAPSHOT = ("snapshot", "--kubeconfig")
 _OF_OPTIONS = {
+    "internet, a step of a list": ("--list runs nothing", ("internet", "--list", "--step", "run")),
     "shell of one run": ("leave out one", ("shell", "--list", "--run", "../../x")),
     "snapshot namespace": ("'../x'", ("snapshot", "--namespace", "../x")),
     "clean context": ("/nonexistent", ("clean", "--context", "a", "--kubeconfig", "/nonexistent")),

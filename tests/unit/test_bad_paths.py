@@ -17,6 +17,7 @@ import report_samples
 
 from harness import cli, named_files, process
 from harness.advice import files
+from harness.apps import listing
 from harness.errors import UsageError
 from harness.releases import chart_files, manifests
 from harness.run import lockstore
@@ -185,7 +186,48 @@ def test_what_is_below_a_folder_has_files_that_links_lead_to(tmp_path: Path) -> 
     (tmp_path / "c").symlink_to("b")
     (tmp_path / "gone").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / ".hidden").symlink_to("nowhere")
     assert named_files.below(tmp_path) == [tmp_path / "a", tmp_path / "b" / "file"]
+    assert dict(named_files.tree(tmp_path).links) == {
+        tmp_path / "c": "it is a link to a folder, and these are not followed",
+        tmp_path / "gone": "it is a link that leads nowhere",
+        tmp_path / "loop": "it is a link that leads nowhere",
+    }
+
+
+@pytest.mark.parametrize("name", ["b.YAML", "b.Yml", "b.yaml ", "b.JSON"])
+def test_a_name_that_ends_nearly_as_a_manifest_is_told(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(APP)
+    options = {"--apps": "kind-1.34/install-2.5.2/user-apps", "--before": "kind-1.34/install-2.5.2/spark-pi"}
+    for option, cell in options.items():
+        status, err = told(capsys, *RUN, cell, option, str(tmp_path))
+        assert (status, name in err, "kubectl reads names that end in ." in err) == (2, True, True), err
+    (tmp_path / "a.yaml").write_text(APP)
+    cli.main(["advise", "--from", "2.2.1", "--to", "2.5.2", "--apps", str(tmp_path)])
+    assert f"{name} is left out: kubectl reads names that end in" in capsys.readouterr().out
+    (tmp_path / name).rename(tmp_path / "b.yaml.txt")
+    cli.main(["advise", "--from", "2.2.1", "--to", "2.5.2", "--apps", str(tmp_path)])
+    assert "kubectl reads" not in capsys.readouterr().out
+
+
+def test_a_folder_of_applications_is_walked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    scandir = os.scandir
+
+    def scanned(path: str | Path = ".") -> Any:
+        looked.append(Path(path).name)
+        return scandir(path)
+
+    folder = folder_of_links(tmp_path / "apps")
+    (folder / "inner").mkdir()
+    (folder / "kustomization.yaml").write_text("patches: [{path: etl.yaml}]\n")
+    monkeypatch.setattr(os, "scandir", scanned)
+    listed = listing.manifests(folder)
+    assert looked == ["apps", "inner"]
+    assert [it.path for it in listed.passed] == ["gone.yaml", "others"]
+    assert listed.patches == {(folder / "etl.yaml").resolve()}
 
 
 def test_a_folder_without_a_lock_is_not_searched_to_its_end(

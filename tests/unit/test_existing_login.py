@@ -79,5 +79,15 @@ def test_the_clients_of_a_run_take_it_likewise_and_read_it_again_each_minute(
         assert sent() == "Bearer fourth"
 
 
+@pytest.mark.parametrize("entry", [{"name": "a"}, {"name": "a", "user": None}])
+def test_a_user_that_has_only_a_name_sends_nothing_as_with_kubectl(tmp_path: Path, entry: dict[str, Any]) -> None:
+    with api_server(tmp_path, {}) as cluster:
+        document = yaml.safe_load(cluster.kubeconfig.read_text())
+        document["users"] = [{**entry, "name": document["users"][0]["name"]}]
+        cluster.kubeconfig.write_text(yaml.safe_dump(document))
+        with logged_in(access(str(cluster.kubeconfig), "")) as api:
+            assert api.configuration.auth_settings() == {}
+
+
 def test_a_token_alone_is_taken_as_it_is(tmp_path: Path) -> None:
     assert bearer(tmp_path, {"token": "given"}) == "Bearer given"

@@ -102,6 +102,7 @@ def test_mending_ends_everything(plan: FaultPlan) -> None:
         ({"kind": "bandwidth"}, "bandwidth needs rate"),
         ({"kind": "latency"}, "latency needs `seconds`"),
         ({"kind": "status", "status": 500, "after": 3}, "status does not take `after`"),
+        ({"kind": "latency", "seconds": 1, "retry_after": 3}, "latency takes no retry_after"),
         ({"kind": "cut", "count": 0}, "count"),
         ({"kind": "cut", "repo": "x"}, "repo"),
     ],

@@ -190,6 +190,18 @@ def test_a_release_that_cannot_be_had_is_said_with_the_nearest(
     assert "2.2.1@docker.io in the place of 2.1.1, which the site has" in capsys.readouterr().out
 
 
+def test_a_release_to_move_to_that_there_is_not_is_a_wrong_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = snapshot(tmp_path, [app("etl")])
+    assert cli.main(["rehearse", "--site", str(site), "--to", "9.9.9", "--plan"]) == 2
+    said = capsys.readouterr().err
+    assert "there is no release named '9.9.9'" in said
+    assert "--from" not in said
+    assert cli.main(["rehearse", "--site", str(site), "--to", "2.1.1", "--source", "foundry", "--plan"]) == 3
+    assert "give --to 2.2.1@docker.io" in capsys.readouterr().err
+
+
 def test_a_release_that_is_not_newer_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert planned(snapshot(tmp_path, [app("etl")]), "--from", "2.5.2")[0] == 2
     assert "--to 2.5.2 is not newer than 2.5.2" in capsys.readouterr().err

@@ -69,6 +69,8 @@ class Fault(BaseModel):
                 raise ValueError(f"{self.kind} {'needs' if needed else 'takes no'} {name}")
         if self.kind == "status" and self.status not in STATUSES:
             raise ValueError(f"status {self.status} is not one of {', '.join(map(str, STATUSES))}")
+        if self.retry_after is not None and self.kind != "status":
+            raise ValueError(f"{self.kind} takes no retry_after")
         if self.seconds and self.kind not in ("latency", "slow-first-byte"):
             raise ValueError(f"{self.kind} does not take `seconds`")
         if self.kind in ("latency", "slow-first-byte") and not self.seconds:
