@@ -274,6 +274,11 @@ def test_upstream_removes_no_image_of_an_engine_that_is_somebodys(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ("pull --rounds 0", "--rounds: 0 is none"),
+        ("repeat --times 0", "--times: 0 is none"),
+        ("repeat --times=-1", "--times: -1 is none"),
+        ("repeat --under-load=-1", "--under-load: -1 is negative"),
+        ("repeat --more=-1", "--more: -1 is negative"),
         ("smoke --runs 0", "--runs: 0 is none; give 1 or more"),
         ("matrix --sample=-1", "--sample: -1 is negative; give 0 or more"),
         ("scale --applications 0", "--applications: 0 is none"),
