@@ -72,6 +72,7 @@ def answer(question: Question) -> Advice:
     known = catalogues.load(own=own)
     homes = Homes(known.releases)
     around = ends.around(question.chart)
+    by_chart = "" if question.values_key or not around.key else f"the chart {question.chart}"
     question = replace(question, values_key=question.values_key or around.key)
     manifest = _manifest(question)
     name = _origin(question, manifest, around, known, homes)
@@ -85,7 +86,7 @@ def answer(question: Question) -> Advice:
         changes=changes_of(origin.release, target.release),
         cannot=cannot,
     )
-    given = _values(question, manifest)
+    given = _values(question, manifest, by_chart)
     if question.site and given is not None and not question.values:
         given = site.with_image(question.site, given, known, origin.name)
     if around.key and (given is None or not question.site):
@@ -252,13 +253,13 @@ def _manifest(question: Question) -> Manifest | None:
     return next((it for it in reversed(read) if it), None)
 
 
-def _values(question: Question, manifest: Manifest | None) -> Mapping[str, Any] | None:
-    """The values of files; without files those that a snapshot has."""
+def _values(question: Question, manifest: Manifest | None, by_chart: str) -> Mapping[str, Any] | None:
+    """The values of files; without files those that a snapshot has. `by_chart` is what says the key, if no option."""
     if question.values:
         own = own_rows.read(question.settings.catalogue_dirs)
         each = [manifests.read(it) if manifest and not profile_name(it) else None for it in question.values]
         plain = [it for it, found in zip(question.values, each, strict=True) if not found]
-        others = iter(umbrella.given(plain, question.values_key, own.values, lax=True))
+        others = iter(umbrella.given(plain, question.values_key, own.values, lax=True, chart=by_chart))
         merged = merge(*(found.values if found else next(others) for found in each))
         # Helm reads these for the chart above alone.
         return {key: it for key, it in merged.items() if not question.values_key or key not in values.UMBRELLAS_OWN}

@@ -48,12 +48,13 @@ def require_files(values: Iterable[Path], key: str | None) -> None:
         raise UsageError("--values-key needs --values", "give --values, or leave out --values-key")
 
 
-def load(files: Sequence[Path], key: str = "", *, lax: bool = False) -> tuple[dict[str, Any], ...]:
+def load(files: Sequence[Path], key: str = "", *, lax: bool = False, chart: str = "") -> tuple[dict[str, Any], ...]:
     """The values of each file for the operator's chart, in the order of the files.
 
     With a `key`, written with dots, they are what is below it. Raises UsageError for a file that cannot be read, for a
     key that none of the files has, for a manifest, and for files that have the operator's values below a key that was
-    not given: `lax` lets those pass whose key says that it is the operator.
+    not given: `lax` lets those pass whose key says that it is the operator. Where the key is that of a `chart`, a file
+    need not have it, unless what it has instead is the operator's.
     """
     whole = [load_values(file) for file in files]
     if not key:
@@ -61,21 +62,42 @@ def load(files: Sequence[Path], key: str = "", *, lax: bool = False) -> tuple[di
         _require_no_umbrella(whole, files, lax=lax)
         return tuple(whole)
     found = [_below(it, names(key), file) for it, file in zip(whole, files, strict=True)]
-    if whole and not any(it is not None for it in found):
+    if whole and not chart and not any(it is not None for it in found):
         raise UsageError(
             f"--values-key {key}: there is nothing below that key in {', '.join(map(str, files))}", _instead(key, whole)
         )
+    for file, values, below in zip(files, whole, found, strict=True):
+        if chart and below is None:
+            _require_beside(file, values, key, chart)
     return tuple({} if it is None else it for it in found)
 
 
+def _require_beside(file: Path, values: Values, key: str, chart: str) -> None:
+    """Raise UsageError for a file without the key of a chart whose values are meant for the operator's all the same."""
+    likely = next(iter(keys_above(values)), "")
+    mine = sorted(OF_THE_CHART & values.keys())
+    if likely or mine:
+        have = f"has those of the operator below {likely}" if likely else f"has {', '.join(mine)} at its top"
+        raise UsageError(
+            f"{chart} reads the operator's values below {key}, and the values file {file} {have}: Helm would ignore "
+            "them",
+            f"put them below {key}, or give the chart that they are for",
+        )
+
+
 def given(
-    asked: Sequence[Path], key: str = "", own: Mapping[str, Sequence[Path]] = MappingProxyType({}), *, lax: bool = False
+    asked: Sequence[Path],
+    key: str = "",
+    own: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+    *,
+    lax: bool = False,
+    chart: str = "",
 ) -> tuple[dict[str, Any], ...]:
     """The values of each file and of each profile of `--values`, in their order.
 
     `own` are the files of the user's own profiles. Raises UsageError as `load` does, and for an unknown profile.
     """
-    files = iter(load([it for it in asked if not profile_name(it)], key, lax=lax))
+    files = iter(load([it for it in asked if not profile_name(it)], key, lax=lax, chart=chart))
     return tuple(profile(name, own) if (name := profile_name(it)) else next(files) for it in asked)
 
 

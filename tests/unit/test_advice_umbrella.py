@@ -134,6 +134,41 @@ def test_an_umbrella_chart_may_be_given_and_its_own_values_count(
     assert told[5].startswith(f"helm upgrade RELEASE {chart} ")
 
 
+def test_a_file_beside_an_umbrella_chart_may_have_nothing_of_the_operator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = umbrella_chart(tmp_path, "2.1.1")
+    (tmp_path / "common.yaml").write_text("global: {team: data}\ngrafana: {enabled: true}\n")
+    (tmp_path / "mine.yaml").write_text("jobs: {image: {registry: docker.io}}\n")
+    words = ["advise", "--to", "2.5.2", "--chart", str(chart), "--values", str(tmp_path / "common.yaml")]
+    assert cli.main(words) == 0
+    assert cli.main([*words, "--values", str(tmp_path / "mine.yaml")]) == 0
+    assert "jobs.image.registry" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            "controller: {workers: 5}\n",
+            "has controller at its top: Helm would ignore them\n  next: put",
+        ),
+        ("spark-operator: {controller: {workers: 5}}\n", "has those of the operator below spark-operator: Helm would"),
+    ],
+)
+def test_values_of_the_operator_that_an_umbrella_chart_would_ignore(
+    values: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = umbrella_chart(tmp_path, "2.1.1")
+    (tmp_path / "values.yaml").write_text(values)
+    words = ["advise", "--to", "2.5.2", "--chart", str(chart), "--values", str(tmp_path / "values.yaml")]
+    assert cli.main(words) == 2
+    told = capsys.readouterr().err
+    assert f"the chart {chart} reads the operator's values below jobs" in told
+    assert said in told
+    assert "--values-key" not in told
+
+
 def umbrella_chart(folder: Path, version: str, locked: str = "", repository: str = "") -> Path:
     chart = folder / "platform"
     chart.mkdir()
