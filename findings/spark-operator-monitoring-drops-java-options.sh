@@ -20,7 +20,7 @@
 set -euo pipefail
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'rm -rf "$work"; rmdir /tmp/spark 2>/dev/null || true' EXIT
 export GOPATH="$work/go" GOCACHE="$work/cache" GOFLAGS=-modcacherw
 
 go mod download github.com/kubeflow/spark-operator/v2@v2.5.2

@@ -20,7 +20,7 @@
 set -euo pipefail
 
 work=$(mktemp -d)
-trap 'rm -rf "$work" "/tmp/spark/${work##*/}"' EXIT
+trap 'rm -rf "$work" "/tmp/spark/${work##*/}"; rmdir /tmp/spark 2>/dev/null || true' EXIT
 export GOPATH="$work/go" GOCACHE="$work/cache" GOFLAGS=-modcacherw
 
 mkdir -p "$work/home/bin"
