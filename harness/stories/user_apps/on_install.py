@@ -103,8 +103,10 @@ def _bring(place: Place, objects: Objects) -> Iterator[Finding]:
 
 def _tried(ctx: ScenarioContext, place: Place, it: UserManifest) -> list[Finding]:
     """The finding about one application."""
-    if lacking := place.lacking(it):
-        return [unavailable(check_of(it), f"{_title(it)} {lacking}")]
+    missing = place.missing(it)
+    if missing:
+        names = ", ".join(map(str, missing))
+        return [unavailable(check_of(it), f"{_title(it)} needs {names}, not found in the folder of --apps")]
     with ctx.api() as api:
         brought = tuple(one for one in place.needed(it) if one.kind == users.CONFIG_MAP)
         return [_submitted(ctx, Objects(api, place.namespace), it, brought)]
@@ -178,7 +180,10 @@ def _followed(
     seen = {**facts, "states": str(course), "drivers": drivers}
     if course.last.state is not wanted:
         log = logs.driver_log(objects.core, objects.namespace, course.last.driver_pod)
-        why, ended = _why(log, course), causes.chain(log) or logs.cause_in(log, course.last.error)
+        cause = logs.cause_in(log, course.last.error)
+        # The status may have only an exit code, where the log tells more.
+        why = "; ".join(dict.fromkeys(filter(None, (cause, course.last.cause))))
+        ended = causes.chain(log) or cause
         said = f"is {course.last.state}, not {wanted} ({course})"
         told = f"{_title(it)}{f': {why}; it' if why else ''} {said}"
         pods = [*(one.pod for one in waits.ended), *course.pods.values()]
@@ -194,11 +199,6 @@ def _followed(
         told = f"is {wanted}, and had {len(drivers)} driver pods in {allowed} attempts ({course})"
         return failed(check_of(it), f"{_title(it)} {told}", **seen)
     return passed(check_of(it), f"{_title(it)} is {wanted} ({course}){_without(facts)}", **seen)
-
-
-def _why(log: str, course: Course) -> str:
-    """Why an application ended, by its driver's log where that tells it: the status may have only an exit code."""
-    return "; ".join(dict.fromkeys(filter(None, (logs.cause_in(log, course.last.error), course.last.cause))))
 
 
 def _in_place(
