@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.apps import moving, own_ends, own_needs
+from harness.apps import moving, own_ends, own_needs, own_values
 from harness.apps.users import UserManifest
 
 _ADDRESS = r"(?!file:)[a-z][\w+.-]*://[^\s'\",;)\]]+"
@@ -56,6 +56,8 @@ def told(it: UserManifest, submission: str, driver: str, config_maps: Sequence[U
     """
     if name := named(it, f"{submission}\n{driver}", config_maps):
         return f"names {name}, which cannot be had in this cluster"
+    if value := own_values.refused(it.spec, f"{submission}\n{driver}"):
+        return value
     if driver and it.gaps:
         return f"runs with {', '.join(it.gaps)}, which nobody has filled in"
     return own_needs.lacking(it.spec, driver, {one.name: one.document for one in config_maps})

@@ -21,6 +21,9 @@ from harness.kube.pull_messages import PullFailure
 _MEMORY = "1g"
 """What Spark gives a driver and an executor where nothing else is said (spark.driver.memory)."""
 
+_WORKER_ENDED = "Python worker exited unexpectedly"
+"""The words of org.apache.spark.api.python.BasePythonRunner."""
+
 CRASHES = 2
 """So often an init container ends in vain until nobody waits any longer: what it waits for may come late once."""
 
@@ -95,7 +98,9 @@ def _short_of_memory(it: UserManifest, pod: SparkPod, said: str) -> str:
     container = pod.main
     ended = container.ended or container.last
     killed = ended is not None and ended.reason == "OOMKilled"
-    if not killed and not (pod.role == "driver" and "OutOfMemoryError" in said):
+    of_driver = pod.role == "driver" and "OutOfMemoryError" in said
+    worker = pod.role == "executor" and _WORKER_ENDED in said
+    if not (killed or of_driver or worker):
         return ""
     part = it.spec.get(pod.role) or {}
     memory = str(part.get("memory") or _MEMORY)
@@ -104,8 +109,13 @@ def _short_of_memory(it: UserManifest, pod: SparkPod, said: str) -> str:
         had = amount(container.limits["memory"])
     except (KeyError, ValueError, ArithmeticError):
         return ""
+    if had < asked:
+        return ""
+    if worker and not killed:
+        # The kernel ends the process of the container that needs the most, and the container goes on.
+        return f"a Python worker of its executors was ended, as for want of memory, with {memory} in its specification"
     how = f"was {ended}" if killed else f"ended with {said}"
-    return f"its {pod.role} needs more memory than the {memory} of its specification: {how}" if had >= asked else ""
+    return f"its {pod.role} needs more memory than the {memory} of its specification: {how}"
 
 
 def _canonical(name: str) -> str:

@@ -52,7 +52,7 @@ class Place:
         """What an application of this place cannot run without, in words that go on after its name; else empty."""
         if missing := self.missing(app):
             return f"needs {', '.join(map(str, missing))}, not found in the folder of --apps"
-        return f"has an image that cannot be had here: {app.absent}" if app.absent else ""
+        return app.unable
 
 
 def places(manifests: UserManifests) -> list[Place]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.apps import moving, unfilled
+from harness.apps import moving, own_values, unfilled
 from harness.apps.objects import SCHEDULED
 from harness.apps.samples import Manifest, chart_values
 from harness.images.references import ImageReference
@@ -39,15 +39,15 @@ _TELLING_DIGITS = 6
 class UserManifest:
     """One document as the user wrote it; `file` is below the folder of --apps, `line` where the document begins.
 
-    `label` is what it is called in checks: its name, with the file where others have the same one. `absent` says why
-    images of it cannot be had, where they cannot.
+    `label` is what it is called in checks: its name, with the file where others have the same one. `unable` says why
+    it cannot run, where that is known before.
     """
 
     file: str
     line: int
     document: Manifest
     label: str = ""
-    absent: str = ""
+    unable: str = ""
 
     @property
     def kind(self) -> str:
@@ -100,9 +100,15 @@ class UserManifest:
         """What looks like a variable that was to be filled in, in words; see `unfilled.gaps`."""
         return [] if stored(self.document) else unfilled.gaps(self.spec)
 
-    def without(self, absent: Mapping[str, str]) -> UserManifest:
-        """The same, where some images cannot be had: their full references, each with the reason."""
-        return replace(self, absent="; ".join(dict.fromkeys(why for it, why in absent.items() if it in self.images)))
+    def where_there_is(self, absent: Mapping[str, str], memory_mib: int) -> UserManifest:
+        """The same, where some images cannot be had, full references with the reason, and nodes have so much memory."""
+        lacks = "; ".join(dict.fromkeys(why for it, why in absent.items() if it in self.images))
+        return replace(
+            self,
+            unable=f"has an image that cannot be had here: {lacks}"
+            if lacks
+            else own_values.too_large(self.spec, memory_mib),
+        )
 
     def _annotation(self, name: str) -> str:
         return str((self.document["metadata"].get("annotations") or {}).get(name) or "")

@@ -185,7 +185,7 @@ class Group:
         return RunContext(
             catalogue=self._asked.catalogue,
             values=self._asked.values,
-            given=self._asked.given.without(self._resources.preflight.absent()),
+            given=self._asked.given.where_there_is(self._resources.preflight.absent(), self._memory_mib()),
             resources=self._resources,
             tools={name: tool.path for name, tool in self._host.tools.items()},
             storage=foundry_images.registries(self._asked.settings),

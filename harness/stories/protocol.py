@@ -36,9 +36,11 @@ class Given:
     apps: UserManifests = ()
     left_out: tuple[Untried, ...] = ()
 
-    def without(self, images: Mapping[str, str]) -> Given:
-        """The same, where it is known of some images, by their full references, why they cannot be had."""
-        return replace(self, apps=tuple(it.without(images) for it in self.apps)) if images else self
+    def where_there_is(self, absent: Mapping[str, str], memory_mib: int) -> Given:
+        """The same, where some images, by their full references, cannot be had for a reason, and nodes have so much
+        memory.
+        """
+        return replace(self, apps=tuple(it.where_there_is(absent, memory_mib) for it in self.apps))
 
 
 NOTHING = Given()

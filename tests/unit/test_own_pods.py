@@ -96,6 +96,9 @@ def test_an_image_without_the_program_is_its_own(given: UserManifest, image: str
     assert bool(own_pods.blamed(given, [pod])) is is_own
 
 
+WORKER = "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"
+
+
 def ended(role: str, limit: str, *, reason: str = "OOMKilled", exit_code: int = 137) -> SparkPod:
     pod = spark_pod(role=role, phase="Failed", state="terminated", ended=Ended(exit_code=exit_code, reason=reason))
     limits = {"memory": limit} if limit else {}
@@ -113,6 +116,13 @@ def ended(role: str, limit: str, *, reason: str = "OOMKilled", exit_code: int = 
         (ended("driver", "896Mi", reason="Error", exit_code=1), HEAP, ""),
         (ended("driver", ""), "", ""),
         (ended("driver", "1408Mi", reason="Error"), "", ""),
+        (
+            ended("executor", "3Gi", reason="Completed", exit_code=0),
+            WORKER,
+            "a Python worker of its executors was ended",
+        ),
+        (ended("executor", "2100Mi", reason="Completed", exit_code=0), WORKER, ""),
+        (ended("driver", "3Gi", reason="Error", exit_code=1), WORKER, ""),
     ],
 )
 def test_who_had_the_memory_of_its_specification_and_wants_more_is_not_the_operators(

@@ -242,7 +242,7 @@ def test_applications_that_have_their_images_run_without_those_that_lack_some(tm
             asking = preflight(source)
             assert asking.refusals([theirs]) == {}
             assert asking.without_absent(theirs).scenario.images == ("docker.io/apache/spark:4.0.4",)
-            given = Given(apps=apps).without(asking.absent())
+            given = Given(apps=apps).where_there_is(asking.absent(), 0)
             only = theirs.model_copy(update={"scenario": scenario.model_copy(update={"parts": scenario.parts[1:]})})
             assert list(asking.refusals([only])) == [only.id], "nothing of it could run"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -135,8 +136,10 @@ def test_all_that_come_to_their_ends_pass_and_what_they_need_comes_once(run: Cal
 def test_each_is_told_as_soon_as_it_is_judged_with_how_many_there_are(run: Callable[..., dict[str, Finding]]) -> None:
     server = Server(etl="FAILED", nightly="Scheduled")
     run(server, PI, SCHEDULE)
-    assert sorted(it.partition(" (")[0] for it in server.said) == ["user-app etl: failed", "user-app nightly: passed"]
-    assert [it.partition(" (")[2] for it in server.said] == ["1 of 2)", "2 of 2)"]
+    told = [re.sub(r"\d of", "n of", it) for it in sorted(server.said)]
+    assert told[0].startswith("user-app etl: failed (n of 2): SparkApplication etl of f0.yaml:1: exit 1; it is FAILED")
+    assert told[1] == "user-app nightly: passed (n of 2)"
+    assert [re.findall(r"\((\d) of", it)[0] for it in server.said] == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -279,6 +282,45 @@ def test_what_nobody_brought_is_named_and_not_waited_for(run: Callable[..., dict
     assert found.verdict is Verdict.UNAVAILABLE
     assert "etl of f0.yaml:1 needs the ConfigMap elsewhere, not found in the folder of --apps" in found.message
     assert server.created == []
+
+
+def running(server: Server, monkeypatch: pytest.MonkeyPatch, *executors: str, state: str = "RUNNING") -> None:
+    """Let an application be in a state, with a driver that runs and with executors in these phases."""
+    pods = [spark_pod(name="etl-driver"), *(spark_pod("executor", phase=phase) for phase in executors)]
+    server.pods = [replace(it, labels={**it.labels, "sparkoperator.k8s.io/app-name": "etl"}) for it in pods]
+    monkeypatch.setattr(server, "get", lambda resource, name: application(state))
+
+
+def test_one_that_runs_with_all_its_pods_has_just_not_ended(
+    run: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(etl="late")
+    running(server, monkeypatch, "Running")
+    found = run(server, PI)["user-app etl"]
+    assert found.verdict is Verdict.PASSED
+    assert "is RUNNING after 300 s, so that its end was not seen, with 2 pods" in found.message
+    assert server.deleted == ["etl"], "it makes room for others"
+
+
+@pytest.mark.parametrize(
+    ("text", "executors", "state", "goes_on"),
+    [
+        (PI, ["Running"], "RUNNING", True),
+        (PI, ["Running", "Pending"], "RUNNING", False),
+        (PI, [], "RUNNING", False),
+        (PI, ["Running"], "SUBMITTED", False),
+        (PI.replace("instances: 1", "instances: 0"), [], "RUNNING", True),
+        (PI.replace("  mode:", "  dynamicAllocation: {enabled: true}\n  mode:"), [], "RUNNING", True),
+        (SCHEDULE, ["Running"], "RUNNING", False),
+    ],
+)
+def test_whoever_waits_for_executors_or_for_its_driver_does_not_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, executors: list[str], state: str, goes_on: bool
+) -> None:
+    server = Server()
+    running(server, monkeypatch, *executors, state=state)
+    (it,) = apps_of(tmp_path, etl=text)
+    assert on_install._goes_on(cast(Any, server), it, server.pods) is goes_on
 
 
 def test_one_that_hangs_says_why_and_takes_nothing_from_the_others(run: Callable[..., dict[str, Finding]]) -> None:

@@ -22,15 +22,18 @@ from harness.apps.leftovers import check_nothing_left, there_before
 from harness.apps.objects import APPLICATION, CONNECT, RESOURCES, Objects, Refused, Resource
 from harness.apps.places import AT_A_TIME, END_SECONDS, Place, places
 from harness.apps.states import State
+from harness.apps.states import read as state_of
 from harness.apps.trial import trial
 from harness.errors import ApiError, WaitTimeout
 from harness.kube import invalid
 from harness.kube.interruptions import findings_of
 from harness.kube.watching import watch_until
 from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off, unavailable, worst
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.apps.context import ScenarioContext
+    from harness.apps.pods import SparkPod
     from harness.apps.user_folder import Untried
     from harness.apps.users import UserManifest, UserManifests
 
@@ -78,7 +81,9 @@ def _steps(apps: UserManifests, say: Say, ctx: ScenarioContext, objects: Objects
     def tried(place: Place, it: UserManifest) -> list[Finding]:
         found = findings_of(check_of(it), partial(_tried, ctx, place, it))
         with telling:
-            say(f"{check_of(it)}: {worst(found)} ({next(judged)} of {number})")
+            said = f"{check_of(it)}: {worst(found)} ({next(judged)} of {number})"
+            why = next((one.message for one in found if one.verdict is not Verdict.PASSED), "")
+            say(": ".join(filter(None, (said, why.partition("\n")[0]))))
         return found
 
     for place in where:
@@ -123,13 +128,13 @@ def _submitted(ctx: ScenarioContext, objects: Objects, it: UserManifest, brought
             words = "by the CRD's schema, so it says nothing of the operator"
             return unavailable(check_of(it), f"{_title(it)} was refused {words}: {refused.message}", **facts)
         return failed(check_of(it), f"{_title(it)}: {refused.message}", **facts)
-    waits = InVain(objects, it.name)
+    waits, waiting = InVain(objects, it.name), False
     try:
         finding = _followed(ctx, objects, it, raw, waits, facts, brought)
     except WaitTimeout as late:
-        return _late(objects, it, waits, late, facts)
-    if finding.verdict is Verdict.PASSED:
-        # What has shown what it is there for makes room for the next.
+        finding, waiting = _late(objects, it, waits, late, facts), True
+    if finding.verdict is Verdict.PASSED or (waiting and finding.verdict is Verdict.UNAVAILABLE):
+        # What has shown what it is there for, and what waits in vain, makes room for the next.
         objects.delete(_resource(it), it.name)
     return finding
 
@@ -138,6 +143,11 @@ def _late(objects: Objects, it: UserManifest, waits: InVain, late: WaitTimeout, 
     """What it means that an application did not get where it should; the cause comes first."""
     try:
         pods = of(it.name, objects.spark_pods())
+        if _goes_on(objects, it, pods):
+            words = (
+                f"is RUNNING after {END_SECONDS:.0f} s, so that its end was not seen, with {counted(len(pods), 'pod')}"
+            )
+            return passed(check_of(it), f"{_title(it)} {words}{_without(facts)}", **facts)
         pulls = [failure for pod, failure in applications.pull_failures(objects) if of(it.name, [pod])]
         if image := own_pods.lacking_image(it, [one for one in pulls if one.is_releases_fault]):
             return unavailable(check_of(it), f"{_title(it)} names {image}; {_NOTHING}", **facts)
@@ -152,6 +162,17 @@ def _late(objects: Objects, it: UserManifest, waits: InVain, late: WaitTimeout, 
         return applications.late(objects, check_of(it), told, owner=it.name, **facts)
     except ApiError as away:
         return errored(check_of(it), f"{_title(it)}: {late.message}; the API server does not answer: {away}", **facts)
+
+
+def _goes_on(objects: Objects, it: UserManifest, pods: Sequence[SparkPod]) -> bool:
+    """Whether an application just has not ended yet, as a stream: its driver and its executors run."""
+    if it.kind != APPLICATION.kind or it.fails or not pods or any(pod.phase != "Running" for pod in pods):
+        return False
+    if state_of((objects.get(APPLICATION, it.name) or {}).get("status") or {}) is not State.RUNNING:
+        return False
+    dynamic = (it.spec.get("dynamicAllocation") or {}).get("enabled") is True
+    wanted = 0 if dynamic else (it.spec.get("executor") or {}).get("instances", 1)
+    return sum(pod.role == "executor" for pod in pods) >= min(wanted, 1)
 
 
 def _followed(
