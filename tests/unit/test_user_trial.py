@@ -84,8 +84,10 @@ class Server:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
     """Runs the applications of these files, with as many driver pods each."""
 
-    def act(server: Server, *texts: str, pods: int = 1, attempts: int = 1) -> dict[str, Finding]:
+    def act(server: Server, *texts: str, pods: int = 1, attempts: int = 1, absent: str = "") -> dict[str, Finding]:
         given = apps_of(tmp_path, **{f"f{number}": text for number, text in enumerate(texts)})
+        if absent:
+            given = tuple(it.where_there_is({absent: "the registry has no such tag"}, 0) for it in given)
 
         def follow(ctx: Any, objects: Any, name: str, until: Any, *, course: Course, **_: Any) -> Course:
             if server.states[name] == "late":
@@ -321,6 +323,16 @@ def test_whoever_waits_for_executors_or_for_its_driver_does_not_go_on(
     running(server, monkeypatch, *executors, state=state)
     (it,) = apps_of(tmp_path, etl=text)
     assert on_install._goes_on(cast(Any, server), it, server.pods) is goes_on
+
+
+def test_what_lacks_an_image_is_not_submitted_and_the_others_are(run: Callable[..., dict[str, Finding]]) -> None:
+    server = Server(etl="COMPLETED", other="COMPLETED")
+    other = PI.replace("name: etl", "name: other").replace("spark:4.0.4", "spark:4.0.5")
+    found = run(server, PI, other, absent="docker.io/apache/spark:4.0.4")
+    assert found["user-app etl"].verdict is Verdict.UNAVAILABLE
+    assert "has an image that cannot be had here: the registry has no such tag" in found["user-app etl"].message
+    assert found["user-app other"].verdict is Verdict.PASSED
+    assert server.created == ["SparkApplication/other"]
 
 
 def test_one_that_hangs_says_why_and_takes_nothing_from_the_others(run: Callable[..., dict[str, Finding]]) -> None:

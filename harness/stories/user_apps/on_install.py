@@ -108,10 +108,8 @@ def _bring(place: Place, objects: Objects) -> Iterator[Finding]:
 
 def _tried(ctx: ScenarioContext, place: Place, it: UserManifest) -> list[Finding]:
     """The finding about one application."""
-    missing = place.missing(it)
-    if missing:
-        names = ", ".join(map(str, missing))
-        return [unavailable(check_of(it), f"{_title(it)} needs {names}, not found in the folder of --apps")]
+    if lacking := place.lacking(it):
+        return [unavailable(check_of(it), f"{_title(it)} {lacking}")]
     with ctx.api() as api:
         brought = tuple(one for one in place.needed(it) if one.kind == users.CONFIG_MAP)
         return [_submitted(ctx, Objects(api, place.namespace), it, brought)]
