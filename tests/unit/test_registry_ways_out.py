@@ -32,8 +32,8 @@ def raw(client: Transfer) -> object:
     return client.raw("a/b", "1")
 
 
-def put(client: Transfer) -> object:
-    return client.put("a/b", "1", as_manifest(MANIFEST))
+def put(client: Transfer) -> None:
+    client.put("a/b", "1", as_manifest(MANIFEST))
 
 
 def manifest(client: Transfer) -> object:
