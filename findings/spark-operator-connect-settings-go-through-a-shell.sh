@@ -127,6 +127,7 @@ func main() {
 }
 GO
 mkdir -p "$work/home/bin" "$work/home/sbin"
+# shellcheck disable=SC2016  # the script that is written expands them
 printf '#!/bin/bash\nprintf "%%s\\n" "$@" >"$SPARK_HOME/arguments"\n' | tee "$work/home/bin/spark-submit" >"$work/home/sbin/start-connect-server.sh"
 chmod +x "$work"/home/*bin/*
 export SPARK_HOME="$work/home" KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=6443

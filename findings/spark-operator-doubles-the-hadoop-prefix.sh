@@ -115,6 +115,7 @@ func main() {
 }
 GO
 mkdir -p "$work/home/bin"
+# shellcheck disable=SC2016  # the script that is written expands them
 printf '#!/bin/bash\nprintf "%%s\\n" "$@" >"$SPARK_HOME/arguments"\n' >"$work/home/bin/spark-submit"
 chmod +x "$work/home/bin/spark-submit"
 export SPARK_HOME="$work/home" KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=6443
