@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.apps.pods import SparkPod, amount, java_memory
+from harness.apps.pods import SparkPod, java_memory
 from harness.apps.users import UserManifest
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
 from harness.kube import waiting_pulls
+from harness.kube.amounts import amount
 from harness.kube.models import Container, Ended
 from harness.kube.pull_messages import PullFailure
 
@@ -106,10 +107,10 @@ def _short_of_memory(it: UserManifest, pod: SparkPod, said: str) -> str:
     memory = str(part.get("memory") or _MEMORY)
     try:
         asked = java_memory(memory) + (java_memory(str(part["memoryOverhead"])) if part.get("memoryOverhead") else 0)
-        had = amount(container.limits["memory"])
-    except (KeyError, ValueError, ArithmeticError):
+    except (ValueError, ArithmeticError):
         return ""
-    if had < asked:
+    had = amount(container.limits.get("memory"))
+    if had is None or had < asked:
         return ""
     if worker and not killed:
         # The kernel ends the process of the container that needs the most, and the container goes on.

@@ -11,7 +11,6 @@ from typing import Any
 
 from harness.kube import reading
 from harness.kube.models import Container, Pod
-from harness.late import quantities
 
 LABEL_ROLE = "spark-role"
 LABEL_LAUNCHED = "sparkoperator.k8s.io/launched-by-spark-operator"
@@ -109,11 +108,6 @@ def observe(item: Mapping[str, Any]) -> SparkPod:
 def by_role(pods: Iterable[SparkPod], role: str) -> list[SparkPod]:
     """The pods of one role: `driver`, `executor`, `connect-server`."""
     return [pod for pod in pods if pod.role == role]
-
-
-def amount(quantity: str) -> Decimal:
-    """A Kubernetes quantity as a number: cores or bytes."""
-    return Decimal(quantities.parse_quantity(quantity))  # type: ignore[no-untyped-call]
 
 
 def java_memory(quantity: str) -> Decimal:

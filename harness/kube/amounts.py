@@ -13,7 +13,14 @@ def amount(quantity: object) -> Decimal | None:
 
     Values and manifests may have it as a number, too (k8s.io/apimachinery/pkg/api/resource).
     """
+    if quantity is None:  # common, and the library that reads quantities is slow to load
+        return None
     try:
         return Decimal(quantities.parse_quantity(str(quantity)))  # type: ignore[no-untyped-call]
     except ValueError:
         return None
+
+
+def amount_or_zero(quantity: object) -> Decimal:
+    """The same with 0 for what is none, of which the API server tells better."""
+    return amount(quantity) or Decimal()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.kube.amounts import amount
+from harness.kube.amounts import amount_or_zero
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 """The time of what has none: before everything."""
@@ -19,7 +19,7 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 
 def quantity(text: str) -> int:
     """A Kubernetes quantity of bytes, `1408Mi`, as a number; 0 for what is none."""
-    return int(amount(text) or 0)
+    return int(amount_or_zero(text))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.advice.site import Reading, with_image
-from harness.kube.amounts import amount
+from harness.kube.amounts import amount_or_zero
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.release import Release
 from harness.rehearsal import stand_ins
@@ -126,12 +126,12 @@ def _smaller(values: dict[str, Any]) -> Iterator[str]:
         if not isinstance(resources, dict):
             continue
         asked = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-        less = {key: most for key, most in _MOST.items() if key in asked and _amount(asked[key]) > _amount(most)}
+        less = {
+            key: most
+            for key, most in _MOST.items()
+            if key in asked and amount_or_zero(asked[key]) > amount_or_zero(most)
+        }
         if less:
             resources["requests"] = {**(resources.get("requests") or {}), **less}
             said = " and ".join(f"{it} of {key}" for key, it in less.items())
             yield f"{part}.resources.requests: {said} at most, since the node is small"
-
-
-def _amount(quantity: object) -> float:
-    return float(amount(quantity) or 0)

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from harness.kube.amounts import amount
+from harness.kube.amounts import amount_or_zero
 from harness.kube.needs import Need, needs
 from harness.releases import (
     chart_files,
@@ -348,7 +348,7 @@ def _of_resources(part: str, pod: Mapping[str, Any], room: Room) -> Iterator[Lac
         # Where there is no request, the limit is one.
         wanted = {**(at(container, "resources.limits") or {}), **(at(container, "resources.requests") or {})}
         for name in asked:
-            asked[name] += _amount(wanted.get(name))
+            asked[name] += float(amount_or_zero(wanted.get(name)))
         for name in (it for it in wanted if "/" in it or it.startswith("hugepages-")):
             yield Lack(value=f"{part}.resources", what=f"{name}, which no node of a run has", off="null")
     if room.cpus and asked["cpu"] > room.cpus:
@@ -357,11 +357,6 @@ def _of_resources(part: str, pod: Mapping[str, Any], room: Room) -> Iterator[Lac
     if room.memory_mib and asked["memory"] > room.memory_mib * _MEBIBYTE:
         what = f"{asked['memory'] / _MEBIBYTE:.0f} MiB in one pod, and this machine has {room.memory_mib}"
         yield Lack(value=f"{part}.resources", what=what, off="null")
-
-
-def _amount(quantity: object) -> float:
-    """A Kubernetes quantity as a number; nothing for what is none, which the API server will say better."""
-    return float(amount(quantity) or 0)
 
 
 def _priority_classes(objects: Iterable[Mapping[str, Any]], made: Iterable[Need]) -> Iterator[tuple[str, str]]:

@@ -55,8 +55,7 @@ def _with_processors(values: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, A
     for part, enough in _ENOUGH_CPU.items():
         key = f"{part}.resources"
         limit, request = at(values, f"{key}.limits.cpu"), at(values, f"{key}.requests.cpu")
-        # Not asked of nothing, since what reads quantities is slow to load.
-        share = None if limit is None else amount(limit)
+        share = amount(limit)
         if share is None or not 0 < share < enough:
             continue
         more = {"limits": {"cpu": _CPU}, "requests": {"cpu": limit if request is None else request}}

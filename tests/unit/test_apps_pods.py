@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.apps.pods import amount, by_role, java_memory, observe
+from harness.apps.pods import by_role, java_memory, observe
+from harness.kube.amounts import amount
 
 
 def driver(**metadata: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 from pod_samples import spark_pod
 
-from harness.apps.pods import amount
 from harness.apps.samples import Sizes
+from harness.kube.amounts import amount
 from harness.stories.installs.scenarios import custom_resources
 from harness.stories.installs.scenarios.custom_resources import expected, sizes_for
 from harness.verdicts import Verdict

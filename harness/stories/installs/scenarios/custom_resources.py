@@ -10,8 +10,9 @@ from harness.apps import awaited, claims, samples
 from harness.apps.applications import until_end
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import Objects
-from harness.apps.pods import SparkPod, amount, by_role, java_memory
+from harness.apps.pods import SparkPod, by_role, java_memory
 from harness.apps.trial import trial
+from harness.kube.amounts import amount_or_zero
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed, unavailable
 
@@ -66,8 +67,8 @@ def expected(sizes: samples.Sizes) -> dict[str, Decimal]:
     """
     memory = java_memory(sizes.memory) + java_memory(sizes.memoryOverhead)
     return {
-        "requests.cpu": amount(sizes.coreRequest),
-        "limits.cpu": amount(sizes.coreLimit),
+        "requests.cpu": amount_or_zero(sizes.coreRequest),
+        "limits.cpu": amount_or_zero(sizes.coreLimit),
         "requests.memory": memory,
         "limits.memory": java_memory(sizes.memoryLimit) if sizes.memoryLimit else memory,
     }
@@ -108,7 +109,7 @@ def _compare(
         f"{name} has {key} {found.get(key, 'unset')} instead of {value}"
         for name, found in shown.items()
         for key, value in wanted.items()
-        if key not in found or amount(found[key]) != value
+        if key not in found or amount_or_zero(found[key]) != value
     ]
     if wrong and adjusted:
         return unavailable(check, f"{adjusted}: {'; '.join(wrong)}", seen=shown, wanted=readable)
