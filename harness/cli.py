@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import difflib
 import errno
 import gc
 import io
@@ -41,7 +40,7 @@ from harness.commands import (
 from harness.errors import HarnessError, HostError, UsageError
 from harness.parser import Parser
 from harness.redaction import terminal
-from harness.wording import without_endless
+from harness.wording import did_you_mean, nearest, without_endless
 
 _EPILOG = """\
 exit status of run: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong options or settings;
@@ -221,8 +220,8 @@ def _meant(parser: argparse.ArgumentParser, words: Sequence[str], rest: Sequence
         chosen = below.choices.get(word, chosen) if below else chosen
         known += [flag for action in chosen._actions for flag in action.option_strings if flag.startswith("--")]
     options = (word.partition("=")[0] for word in rest if word.startswith("-"))
-    near = [it for option in options for it in difflib.get_close_matches(f"--{option.lstrip('-')}", known, n=1)]
-    return f"; did you mean {' and '.join(dict.fromkeys(near))}?" if near else ""
+    near = filter(None, (nearest(f"--{option.lstrip('-')}", known) for option in options))
+    return did_you_mean(" and ".join(dict.fromkeys(near)))
 
 
 def _refuse_empty(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:

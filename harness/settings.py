@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -20,6 +19,7 @@ from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
 from harness.processors import usable
 from harness.toml_source import TomlSource, message, remedy
+from harness.wording import did_you_mean, nearest
 
 PROJECT_ROOT = home.data_root()
 """The folder that has clusters/ and charts/: the checkout, or a folder of the installed package."""
@@ -271,11 +271,11 @@ def _refuse_misspelt(environment: Iterable[str]) -> None:
         if not name.startswith(_PREFIX) or name in _VARIABLES:
             continue
         end = name.removeprefix(_PREFIX)
-        near = difflib.get_close_matches(end, [it for it in ends if it[0] == end[:1]], n=1, cutoff=_NEAR)
-        meant = by_key.get(name) or next((ends[it] for it in near), "")
+        near = nearest(end, (it for it in ends if it[0] == end[:1]), _NEAR)
+        meant = by_key.get(name) or ends.get(near)
         if meant:
             raise SettingsError(
-                f"environment variable {name} has no meaning; did you mean {meant}?",
+                f"environment variable {name} has no meaning{did_you_mean(meant)}",
                 f"rename it to {meant}, or unset it",
             )
 

@@ -6,7 +6,6 @@ Every TOML file that the harness reads is read here: catalogues, recipes and set
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 import tomllib
@@ -21,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from harness import named_files
 from harness.errors import CatalogueError
+from harness.wording import did_you_mean, nearest
 
 Location = tuple[str | int, ...]
 """The location of a value: keys, and row numbers counted from 0. `("edge", 2, "from")`"""
@@ -271,8 +271,8 @@ def message(problem: ErrorDetails, model: type[BaseModel]) -> str:
     if problem["type"] in ("model_type", "dict_type"):
         return f"this has keys of its own, so it is a table, not {_kind(problem['input'])}"
     if problem["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(problem["loc"][-1]), keys_of(_model_at(model, problem["loc"])), n=1)
-        return "there is no such key" + (f"; did you mean {close[0]}?" if close else "")
+        near = nearest(str(problem["loc"][-1]), keys_of(_model_at(model, problem["loc"])))
+        return f"there is no such key{did_you_mean(near)}"
     said = problem["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace(" after validation", "")
     said = said.replace("a valid tuple", "a list, in brackets")
     said = said[:1].lower() + said[1:]

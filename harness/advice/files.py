@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from harness.audit.expressions import is_known
 from harness.errors import UsageError
 from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml
+from harness.wording import did_you_mean, nearest
 
 _KINDS = frozenset(it.kind for it in RESOURCES)
 _INSIDE = re.compile(rf"^\s*[\"']?kind[\"']?:\s*[\"']?(?:{'|'.join(sorted(_KINDS))})\b", re.M)
@@ -104,10 +104,9 @@ def _why_not(document: Any) -> str:
     if kind in _KINDS:
         has = f"the apiVersion {version}" if version else "no apiVersion"
         return "" if version.startswith(f"{GROUP}/") else f"{title} has {has}, and its group is {GROUP}"
-    near = difflib.get_close_matches(kind, _KINDS, n=1, cutoff=_NEAR)
+    near = nearest(kind, _KINDS, _NEAR)
     if near or (kind and version.startswith(f"{GROUP}/") and not kind.endswith("List")):
-        meant = f"; did you mean {near[0]}?" if near else ""
-        return f"{title} is of no kind of the operator{meant}"
+        return f"{title} is of no kind of the operator{did_you_mean(near)}"
     inside = any(_INSIDE.search(text) for text in texts(document)) if kind and version else False
     return f"{title} has an application in a text" if inside else ""
 

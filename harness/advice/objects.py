@@ -21,7 +21,7 @@ from harness.matrix.facts import Check, StoredCheck
 from harness.matrix.release import Release
 from harness.matrix.versions import numbers
 from harness.report.advice import Origin, Sentence
-from harness.wording import counted
+from harness.wording import counted, first_few
 
 APPLICATION, SCHEDULED, CONNECT = "SparkApplication", "ScheduledSparkApplication", "SparkConnect"
 
@@ -91,8 +91,7 @@ def look(objects: Iterable[Stored], target: Release, schema: Schema | None) -> l
 
 
 def _told(kind: str, problem: _Problem, names: Sequence[str], of: int) -> Remark:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    shown = ", ".join(names[:_NAMED]) + more
+    shown = first_few(names, _NAMED)
     text = f"{len(names)} of {of} {kind}s ({shown}): {problem.words}"
     sentence = Sentence(text=text, origin=problem.origin, where=problem.link)
     return Remark(sentence=sentence, step=f"{problem.step}: {shown}" if problem.step else "", stops=problem.stops)

@@ -21,6 +21,7 @@ from harness.matrix.versions import numbers
 from harness.releases import chart_image, conditions, key_names, value_kinds
 from harness.releases.values import ANCHORS, at, merge, strangers
 from harness.report.advice import Sentence
+from harness.wording import did_you_mean
 
 Values = Mapping[str, Any]
 
@@ -154,7 +155,7 @@ def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Itera
         found = key_names.renamed(key, values, target.defaults)
         now = " and ".join(dict.fromkeys(f"{above}{it.now}" for it in found))
         near = "" if now else key_names.near(key, target.defaults)
-        name = f"; its name there is {now}" if now else f"; did you mean {above}{near}?" if near else ""
+        name = f"; its name there is {now}" if now else did_you_mean(near and f"{above}{near}")
         text = f"{above}{key} {was} the chart of {target.name}: it has no effect{name}"
         step = f"write {', '.join(_as(it, above, target.defaults) for it in found)}"
         yield Remark(sentence=read(text, target), step=step if now and _is_before_2(origin) else "")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from harness.releases import doubled_keys, encrypted
 from harness.releases.manifests import SUFFIXES
 from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml
+from harness.wording import did_you_mean, nearest
 
 _VERSIONS = {**{it.kind: f"{GROUP}/{it.version}" for it in RESOURCES}, **dict.fromkeys(HELPERS, "v1")}
 _LISTS = ("List", *(f"{kind}List" for kind in _VERSIONS))
@@ -201,9 +201,9 @@ def _of_no_matter(document: object) -> str:
         return ""
     kind, version = str(document.get("kind") or ""), str(document.get("apiVersion") or "")
     group = version.rpartition("/")[0]
-    named = kind in _VERSIONS or kind in _LISTS or difflib.get_close_matches(kind, _VERSIONS, n=1)
+    named = kind in _VERSIONS or kind in _LISTS or nearest(kind, _VERSIONS)
     # Others have kinds of these names, or of names like these; a group that was misspelt is like the right one.
-    foreign = group and not difflib.get_close_matches(group, [GROUP], n=1, cutoff=_LIKE)
+    foreign = group and not nearest(group, [GROUP], _LIKE)
     if not kind or not version or (named and not foreign) or group == GROUP:
         return ""
     metadata = document.get("metadata")
@@ -235,10 +235,9 @@ def _require_application(document: object, where: str) -> None:
     if kind in _LISTS:
         raise UsageError(f"{where}: this {kind} has no list of items", "write its items as documents, with --- between")
     if kind not in _VERSIONS:
-        near = difflib.get_close_matches(kind, _VERSIONS, n=1)
         raise UsageError(
             f"{where}: the kind {kind or 'is missing'}{'' if kind else ' and'} is not one that --apps runs"
-            + (f"; did you mean {near[0]}?" if near else ""),
+            f"{did_you_mean(nearest(kind, _VERSIONS))}",
             f"kinds are {', '.join(_VERSIONS)}; take other objects out of the folder",
         )
     if document.get("apiVersion") != _VERSIONS[kind]:

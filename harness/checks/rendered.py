@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed
-from harness.wording import counted
+from harness.wording import counted, first_few
 
 _DEPLOYED = "deployed"
 _SHOWN = 5
@@ -25,8 +25,7 @@ def as_rendered(observed: ObservedOperator) -> Finding:
     evidence = {"differences": {it: list(lines) for it, lines in seen.differences.items()}, "left_out": seen.left_out}
     if seen.differences:
         wrong = [f"{it} {'; '.join(lines)}" for it, lines in seen.differences.items()]
-        more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        return failed(name, f"not as Helm rendered it: {'; '.join(wrong[:_SHOWN])}{more}", **evidence)
+        return failed(name, f"not as Helm rendered it: {first_few(wrong, _SHOWN, '; ')}", **evidence)
     return passed(
         name,
         f"{counted(len(seen.compared), 'object is', 'objects are')} as revision {seen.revision} rendered them",

@@ -30,10 +30,13 @@ from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.invocation import here
 from harness.settings import PROJECT_ROOT, Settings
 from harness.untrusted import RUN_ID
+from harness.wording import first_few
 
 Say = Callable[[str], None]
 
 _KINDS = ("container", "network", "volume", "image", "process", "context", "kubeconfig", "folder")
+_LISTED = 6
+"""How many names a sentence has."""
 
 
 def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str]:
@@ -274,7 +277,7 @@ def _row(kind: str, before: Survey, after: Survey) -> _Row:
     found = [remain for remain in before.remains if remain.kind == kind]
     left = [remain for remain in after.removable if remain.kind == kind]
     used = [remain for remain in after.remains if remain.kind == kind and remain.used_by]
-    note = _names([remain.name for remain in left or found if remain not in used])
+    note = first_few([remain.name for remain in left or found if remain not in used], _LISTED)
     note += "".join(f" (kept {remain.name}: used by {', '.join(remain.used_by)})" for remain in used)
     plural = "processes" if kind == "process" else f"{kind}s"
     if kind in IN_ENGINE and after.unseen:
@@ -319,7 +322,7 @@ def _remove_cache(settings: Settings, *, keep_cache: bool, leaks: Sequence[str])
     others = sorted(path.name for path in cache.iterdir())
     if not others:
         cache.rmdir()
-    note = f"{cache}" + (f"; not the harness's, so it stays: {_names(others)}" if others else "")
+    note = f"{cache}" + (f"; not the harness's, so it stays: {first_few(others, _LISTED)}" if others else "")
     return _Row(what="cache folder", found=1, left=len(problems), note="; ".join(problems) or note)
 
 
@@ -354,9 +357,4 @@ def _line(text: str) -> str:
 
 
 def _listed(found: Sequence[Remain]) -> str:
-    return _names([f"{remain.kind} {remain.name}" for remain in found])
-
-
-def _names(names: Sequence[str], limit: int = 6) -> str:
-    shown = ", ".join(names[:limit])
-    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")
+    return first_few([f"{remain.kind} {remain.name}" for remain in found], _LISTED)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from harness import home, settings
 from harness import options as run_options
 from harness.errors import UsageError
+from harness.wording import did_you_mean, nearest
 
 _PYTEST_CONFIG = home.PACKAGE / "cells.ini"
 """The configuration of pytest for cells, in the place of any that is in the current folder."""
@@ -88,9 +88,8 @@ def _refuse_misspelt(words: Sequence[str]) -> None:
             raise UsageError(
                 f"unknown option {word}", "`harness matrix` with the same options lists the cells of a run"
             )
-        close = difflib.get_close_matches(word.split("=")[0], flags, n=1, cutoff=0.85) if word.startswith("--") else []
-        if close:
-            raise UsageError(f"unknown option {word}; did you mean {close[0]}?", "`harness run --help` lists them")
+        if near := nearest(word.partition("=")[0], flags, 0.85) if word.startswith("--") else "":
+            raise UsageError(f"unknown option {word}{did_you_mean(near)}", "`harness run --help` lists them")
         # What stands behind an option may be its value, as with pytest's -k.
         is_value = before.startswith("-") or word.startswith("-") or Path(word).exists()
         option = "" if is_value else _option_of(word)

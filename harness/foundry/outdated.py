@@ -24,7 +24,7 @@ from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
 from harness.foundry.supply import describe
 from harness.matrix.names import unknown
-from harness.wording import counted
+from harness.wording import counted, first_few
 
 _SECONDS = 600.0
 _DAY = 86400.0
@@ -135,13 +135,8 @@ def _table(artifact: Artifact, found: Sequence[LinkedModule], now: datetime) -> 
         shown.add_column(title, overflow="fold")
     for it in (*old, *silent):
         newest = (it.newest, _age(it.newest_made, now)) if it.newest else ("not known", "")
-        shown.add_row(it.path, it.version, _age(it.made, now), *newest, _listed(it.packages))
+        shown.add_row(it.path, it.version, _age(it.made, now), *newest, first_few(it.packages, _SHOWN) or "nothing")
     return shown
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return (", ".join(names[:_SHOWN]) or "nothing") + more
 
 
 def _age(made: datetime | None, now: datetime) -> str:

@@ -21,7 +21,7 @@ from harness.foundry.supply.components import Component
 from harness.foundry.supply.debs import Listed, listed
 from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
-from harness.wording import counted
+from harness.wording import counted, first_few
 
 FILE = NODES / "packages.toml"
 
@@ -72,11 +72,10 @@ class Drift:
     def __str__(self) -> str:
         if not self.recorded:
             return f"{self.system}: its Debian packages are not on record"
-        more = f" and {len(self.changed) - _SHOWN} more" if len(self.changed) > _SHOWN else ""
         count = counted(
             len(self.changed), "Debian package differs from the record", "Debian packages differ from the record"
         )
-        return f"{self.system}: {count}: {', '.join(self.changed[:_SHOWN])}{more}"
+        return f"{self.system}: {count}: {first_few(self.changed, _SHOWN)}"
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.replaced or not self.recorded)

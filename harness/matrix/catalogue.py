@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ from harness.matrix.versions import RELEASE, UNDER_TEST, VERSION, is_prerelease,
 from harness.settings import PROJECT_ROOT, Settings
 from harness.toml_source import TomlSource
 from harness.untrusted import SEGMENT
+from harness.wording import did_you_mean, nearest
 
 _RELEASE_TABLES = ("release", "relocation")
 _REFERENCE = re.compile(r"[a-z0-9.-]+\.[a-z]+(?::\d+)?/[a-z0-9._/-]+:(?P<tag>[\w.-]+)(?:@sha256:[0-9a-f]{64})?")
@@ -119,8 +119,8 @@ class Catalogue:
         relocation = next((it for it in self.relocations if it.host == host), None)
         if relocation is None:
             hosts = [it.host for it in self.relocations]
-            near = difflib.get_close_matches(host, hosts, n=1, cutoff=0.6)
-            meant = f"; did you mean {version}@{near[0]}?" if near else ""
+            near = nearest(host, hosts)
+            meant = did_you_mean(near and f"{version}@{near}")
             raise UsageError(
                 f"release {name}: charts/releases.toml has no relocation to {host or 'no registry'}{meant}",
                 f"its relocations are to: {', '.join(hosts) or 'none'}; "

@@ -12,6 +12,7 @@ from harness.matrix import expand, path_names, sparks
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Scenario
 from harness.matrix.names import NOT, is_glob, matching, unknown
+from harness.wording import did_you_mean
 
 if TYPE_CHECKING:
     from harness.matrix.select import Selection
@@ -62,7 +63,7 @@ def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) ->
         error = unknown("cell", name, _like(parts, every))
         raise UsageError(error.message, "an id is environment/path/scenario; `nox -s matrix` lists the cells")
     if turned := _turned(catalogue, parts, scenarios):
-        raise UsageError(f"there is no cell named {name!r}; did you mean {turned}?", f"write {turned}")
+        raise UsageError(f"there is no cell named {name!r}{did_you_mean(turned)}", f"write {turned}")
     scenario = sparks.named(scenarios, parts[2])
     environment, path = catalogue.environment(parts[0]), expand.find_path(catalogue, parts[1])
     require_kind(path, scenario)

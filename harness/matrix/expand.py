@@ -16,6 +16,7 @@ from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Scenario, WayName
 from harness.matrix.names import NOT, covers, is_glob, matching, unknown
 from harness.matrix.release import Release
+from harness.wording import did_you_mean
 
 
 def install_path(catalogue: Catalogue, release: Release, ways: tuple[WayName, ...] = ()) -> Path:
@@ -67,7 +68,7 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
     if parsed is None:
         raise _no_path(catalogue, name, known)
     if not parsed.understood and (made := _meant(catalogue, name)):
-        raise UsageError(f"there is no path named {name!r}; did you mean {made}?", f"write {made}")
+        raise UsageError(f"there is no path named {name!r}{did_you_mean(made)}", f"write {made}")
     if parsed.profile:
         plain = name.removesuffix(f"+profile={parsed.profile}")
         return path_names.with_profile(known.get(plain) or _named(catalogue, plain, known), parsed.profile)
@@ -100,7 +101,7 @@ def _no_path(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Usag
     """What to say of a name that is no path's."""
     made = _meant(catalogue, name)
     if made:
-        return UsageError(f"there is no path named {name!r}; did you mean {made}?", f"write {made}")
+        return UsageError(f"there is no path named {name!r}{did_you_mean(made)}", f"write {made}")
     if flux := path_names.no_flux(name):
         return UsageError(f"there is no path named {name!r}", flux)
     if path_names.has_old_tag(name):

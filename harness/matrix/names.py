@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from harness.errors import UsageError
-from harness.wording import counted
+from harness.wording import counted, did_you_mean
 
 _GLOB = frozenset("*?[")
 _MOST_LISTED = 30
@@ -42,8 +42,7 @@ def unknown(what: str, name: str, known: Iterable[str], several: str = "") -> Us
             f"there is no {what} named {name!r}: these are {counted(len(parts), what, several)}",
             "give the option once for each of them",
         )
-    close = _meant(name, names)
-    meant = f"; did you mean {' or '.join(close)}?" if close else ""
+    meant = did_you_mean(" or ".join(_meant(name, names)))
     return UsageError(f"there is no {what} named {name!r}{meant}", f"the {several or f'{what}s'} are: {_listed(names)}")
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from harness.errors import CatalogueError
 from harness.toml_merge import Given, Table, merged
 from harness.toml_source import TomlSource
+from harness.wording import did_you_mean, nearest
 
 REGISTRIES = "registries"
 """The file that has a `[table]` for each registry, and no rows."""
@@ -106,9 +106,9 @@ def _listed(folder: Path) -> list[Path]:
 def _known(path: Path) -> str:
     if path.stem in TABLES:
         return path.stem
-    close = difflib.get_close_matches(path.stem, TABLES, n=1)
+    near = nearest(path.stem, TABLES)
     raise CatalogueError(
-        f"{path} is not a catalogue" + (f"; did you mean {close[0]}.toml?" if close else ""),
+        f"{path} is not a catalogue{did_you_mean(near and f'{near}.toml')}",
         f"a catalogue folder can have {', '.join(f'{stem}.toml' for stem in TABLES)} and {VALUES}/*.yaml",
     )
 

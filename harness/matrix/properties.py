@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from harness.matrix.model import Environment, Traits
 from harness.matrix.names import NOT, is_glob, unknown
 from harness.matrix.versions import numbers
 from harness.toml_source import TomlSource
+from harness.wording import did_you_mean, nearest
 
 _APART = "-"
 
@@ -115,10 +115,10 @@ def _with_property(name: str, known: Iterable[str], properties: Properties) -> U
     base = next((it for it in sorted(known, key=len, reverse=True) if name.startswith((f"{it}-", f"{it}+"))), "")
     rows = [it.name for it in properties.rows]
     rest = name[len(base) + 1 :]
-    near = [it for it in rows if rest.startswith(it)] or difflib.get_close_matches(rest, rows, n=1)
+    near = next(filter(rest.startswith, rows), "") or nearest(rest, rows)
     if not base or not near:
         return None
-    message = f"there is no environment named {name!r}; did you mean {base}-{near[0]}?"
+    message = f"there is no environment named {name!r}{did_you_mean(f'{base}-{near}')}"
     return UsageError(message, f"the properties are: {', '.join(rows)}")
 
 

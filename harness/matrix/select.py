@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from harness.matrix.names import NOT, covers, effective, is_glob, matching, refu
 from harness.matrix.published import with_published
 from harness.matrix.rules import Exclusion, LeftOut, Tier
 from harness.toml_source import TomlSource
+from harness.wording import did_you_mean, nearest
 
 _KINDS = ("environments", "paths", "scenarios", "spark")
 _ALL = Choice(environments=("*",), paths=("*",), scenarios=("*",), spark=("*",))
@@ -365,8 +365,8 @@ def _tagged(chosen: list[Cell], tags: Sequence[str]) -> list[Cell]:
             raise UsageError(
                 f"{tags[0]!r} is no tag: these are {len(each)} tags", "give the option once for each of them"
             )
-        near = difflib.get_close_matches(tags[0].removeprefix(NOT), known, n=1)
-        meant = f"; did you mean {near[0]}?" if near and near[0] != tags[0] else ""
+        near = nearest(tags[0].removeprefix(NOT), known)
+        meant = did_you_mean(near if near != tags[0] else "")
         raise UsageError(
             f"none of the {len(chosen)} selected cells has the tag {' or '.join(tags)}{meant}",
             f"their tags are: {', '.join(known) or 'none'}; --env and --path widen the selection",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import itertools
 import re
@@ -31,6 +30,7 @@ from harness.registries.front.server import USERS
 from harness.registries.tokens import Accounts
 from harness.settings import Settings
 from harness.waiting import until
+from harness.wording import did_you_mean, nearest
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,40}[a-z0-9])?")
 _START_SECONDS = 60.0
@@ -108,8 +108,7 @@ def find(settings: Settings, name: str = "") -> Record:
         what = "several local registries are running" if known else "no local registry is running"
         raise UsageError(what, f"name one of {names}" if known else "start one: harness registry up --profile ghcr.io")
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(nearest(name, known, 0.5))
         raise UsageError(f"there is no local registry {name!r}{hint}", f"running local registries: {names}")
     return known[name]
 

@@ -18,6 +18,7 @@ from harness.rehearsal.choice import chosen, state_of
 from harness.rehearsal.stand_ins import Means, Playing
 from harness.sites import folder
 from harness.sites.model import Object, Site
+from harness.wording import first_few
 
 _REFUSED = "FailedValidation"
 """The state of a schedule that the operator does not accept."""
@@ -169,5 +170,4 @@ def _grouped(told: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
         for it in words:
             names.setdefault(it, []).append(name)
     for words, whose in names.items():
-        more = f" and {len(whose) - 3} more" if len(whose) > 3 else ""
-        yield f"{words}: {', '.join(whose[:3])}{more}"
+        yield f"{words}: {first_few(whose, 3)}"

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from harness.matrix import chart_facts
 from harness.matrix.chart_facts import RenamedRow
 from harness.releases.values import at
+from harness.wording import nearest
 
 Values = Mapping[str, Any]
 
@@ -51,9 +51,9 @@ def near(key: str, defaults: Values) -> str:
     """The key beside it that it may have been meant for; empty where none is like it."""
     upper, _, last = key.rpartition(".")
     beside = _beside(upper, defaults)
-    found = difflib.get_close_matches(last, beside, n=1, cutoff=_LIKE)
-    found = found or [it for it in beside if len(last) >= _SHORTENED and it.startswith(last)][:1]
-    return f"{upper}.{found[0]}".lstrip(".") if found else ""
+    longer = (it for it in beside if len(last) >= _SHORTENED and it.startswith(last))
+    found = nearest(last, beside, _LIKE) or next(longer, "")
+    return f"{upper}.{found}".lstrip(".") if found else ""
 
 
 def had_effect(row: RenamedRow, value: object) -> bool:

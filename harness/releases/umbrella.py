@@ -6,7 +6,6 @@ Helm hands a dependency what is below its name or alias, and `global` of every c
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from harness.errors import UsageError
 from harness.releases import chart_image
 from harness.releases.values import Loader, at, load_values, merge, profile, profile_name, with_text_keys
 from harness.untrusted import check_yaml
+from harness.wording import nearest
 
 Values = Mapping[str, Any]
 
@@ -221,5 +221,5 @@ def _instead(key: str, values: Sequence[Values]) -> str:
     if likely:
         return f"did you mean --values-key {shlex.quote(likely[0])}?"
     top = list(dict.fromkeys(str(it) for each in values for it in each))
-    near = difflib.get_close_matches(key, top, n=1)
-    return f"did you mean {near[0]}?" if near else f"the top keys are: {', '.join(top[:10]) or 'none'}"
+    near = nearest(key, top)
+    return f"did you mean {near}?" if near else f"the top keys are: {', '.join(top[:10]) or 'none'}"

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from harness.errors import UsageError
 from harness.releases import encrypted, helm_output, languages
 from harness.settings import PROJECT_ROOT
 from harness.untrusted import check_yaml
+from harness.wording import did_you_mean, nearest
 
 PROFILES = PROJECT_ROOT / "charts" / "values"
 """Where the values profiles lie, one YAML file each."""
@@ -276,9 +276,9 @@ def profile(name: str, own: Mapping[str, Sequence[Path]] = MappingProxyType({}))
     shipped, files = _shipped(), _of_profile(name, own)
     if not files:
         known = sorted({*shipped, *own})
-        near = difflib.get_close_matches(name.lower(), known, n=1)
+        near = nearest(name.lower(), known)
         raise UsageError(
-            f"there is no values profile {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+            f"there is no values profile {name!r}{did_you_mean(near and repr(near))}",
             f"the profiles are: {', '.join(known)}; yours are in values/ of a folder of catalogue_dirs",
         )
     return merge(*map(load_values, files))

@@ -22,6 +22,7 @@ from harness.releases.undo import undo
 from harness.run import plan
 from harness.run.attempt import Attempt
 from harness.waiting import until
+from harness.wording import first_few
 
 _GONE_SECONDS = 60.0
 _CLEAN_SECONDS = 20.0
@@ -79,8 +80,7 @@ def clean(cluster: Cluster, *, helm: Path, home: Home, namespaces: Sequence[str]
     except (ApiError, ClusterError, WaitTimeout) as trouble:
         return trouble.message
     if words:
-        more = f"; and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
-        return f"{'; '.join(words[:_SHOWN])}{more}"
+        return first_few(words, _SHOWN, "; ")
     return Spare(cluster=cluster, picture=picture, seconds=round(time.monotonic() - began, 1))
 
 

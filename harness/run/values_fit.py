@@ -26,6 +26,7 @@ from harness.releases.namespaces import of_values
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.values import FILL_IN, VARIABLE, at, merge
 from harness.verdicts import Finding, Verdict, errored, passed
+from harness.wording import did_you_mean
 
 CHECK = "values-fit"
 SHOWN = "values-as-in-production"
@@ -257,8 +258,7 @@ def _instead(key: str, values: Mapping[str, Any], defaults: Mapping[str, Any]) -
         return "; it has a dot in its name: write it as keys below each other"
     if now := dict.fromkeys(it.now for it in key_names.renamed(key, values, defaults)):
         return f"; its name there is {' and '.join(now)}"
-    near = key_names.near(key, defaults)
-    return f"; did you mean {near}?" if near else ""
+    return did_you_mean(key_names.near(key, defaults))
 
 
 def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[str]:

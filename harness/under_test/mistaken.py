@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from harness.foundry import operator
 from harness.releases import chart_files
 from harness.releases.charts import CHART_NAME
 from harness.untrusted import check_yaml
+from harness.wording import did_you_mean, nearest
 
 _AT_GIT = re.compile(
     r"(?:ssh|git)://.+|git@.+|.+\.git|(?:https?://)?(?:www\.)?(?:github|gitlab|bitbucket)\.(?:com|org)/.+"
@@ -53,10 +53,9 @@ def require_image(wanted: str, chart: str) -> None:
 def _missing(given: Path) -> None:
     """Raise UsageError for a path where nothing is, with the nearest name that is there."""
     there = [it.name for it in given.parent.iterdir()] if given.parent.is_dir() else []
-    near = difflib.get_close_matches(given.name, there, n=1)
+    near = nearest(given.name, there)
     raise UsageError(
-        f"--operator {given}: there is no such folder or file"
-        + (f"; did you mean {given.parent / near[0]}?" if near else ""),
+        f"--operator {given}: there is no such folder or file{did_you_mean(near and str(given.parent / near))}",
         "give the folder of a checkout, an image archive, or the name of an image",
     )
 

@@ -26,6 +26,7 @@ from harness.under_test import build, image, mistaken, tree
 from harness.under_test.image import GivenImage
 from harness.under_test.tree import GitState, Tree
 from harness.untrusted import check_yaml
+from harness.wording import first_few
 
 REGISTRY = "operator-under-test.invalid"
 """The registry in the names of its images, which nobody can have (RFC 2606, 2): only the run's own answers for it."""
@@ -235,8 +236,7 @@ def _of_git(name: str, given: Tree) -> Iterator[str]:
     if not changed:
         yield f"{name}: it is commit {given.git.commit[:_SHOWN]}, unchanged"
         return
-    more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
     yield (
-        f"{name}: the checkout is dirty: {', '.join(changed[:_MOST_NAMED])}{more} differ from commit "
+        f"{name}: the checkout is dirty: {first_few(changed, _MOST_NAMED)} differ from commit "
         f"{given.git.commit[:_SHOWN]} ({given.git.diff}); commit them so that others can have the same"
     )

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
@@ -15,6 +14,7 @@ from harness.matrix.own_rows import NONE, REGISTRIES, OwnRows
 from harness.settings import PROJECT_ROOT
 from harness.toml_merge import Named
 from harness.toml_source import TomlSource
+from harness.wording import did_you_mean, nearest
 
 PROFILES_FILE = PROJECT_ROOT / "clusters" / "registries.toml"
 
@@ -112,7 +112,6 @@ def profile(host: str, own: OwnRows = NONE) -> Profile:
     """The profile of one registry host. Raises UsageError with the names that there are."""
     known = profiles(own=own)
     if host not in known:
-        close = difflib.get_close_matches(host, known, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(nearest(host, known, 0.5))
         raise UsageError(f"unknown profile {host!r}{hint}", f"the profiles are: {', '.join(sorted(known))}")
     return known[host]

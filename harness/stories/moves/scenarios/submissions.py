@@ -14,7 +14,7 @@ from harness.apps.states import State
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.upgrades.workload_seen import NEW_CONNECT, ApplicationSeen, Part, When, WorkloadSeen
 from harness.verdicts import Finding, errored, failed, passed
-from harness.wording import counted
+from harness.wording import counted, first_few
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
@@ -110,10 +110,9 @@ def no_other_loss(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
     if not fates:
         return passed(name, f"each of {len(mine)} applications ran once and is COMPLETED", **evidence)
     messages = [f"{app.name} {fate}, submitted {window(observed, app.created)}" for app, fate in fates.items()]
-    more = f"; and {len(messages) - _SHOWN} more" if len(messages) > _SHOWN else ""
     return failed(
         name,
-        f"{len(fates)} of {len(mine)} applications: {'; '.join(messages[:_SHOWN])}{more}",
+        f"{len(fates)} of {len(mine)} applications: {first_few(messages, _SHOWN, '; ')}",
         applications=messages,
         **evidence,
     )
