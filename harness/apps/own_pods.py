@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.apps.pods import SparkPod, java_memory
+from harness.apps.pods import MEMORY, SparkPod, java_memory
 from harness.apps.users import UserManifest
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
@@ -18,9 +18,6 @@ from harness.kube import waiting_pulls
 from harness.kube.amounts import amount
 from harness.kube.models import Container, Ended
 from harness.kube.pull_messages import PullFailure
-
-_MEMORY = "1g"
-"""What Spark gives a driver and an executor where nothing else is said (spark.driver.memory)."""
 
 _WORKER_ENDED = "Python worker exited unexpectedly"
 """The words of org.apache.spark.api.python.BasePythonRunner."""
@@ -104,7 +101,7 @@ def _short_of_memory(it: UserManifest, pod: SparkPod, said: str) -> str:
     if not (killed or of_driver or worker):
         return ""
     part = it.spec.get(pod.role) or {}
-    memory = str(part.get("memory") or _MEMORY)
+    memory = str(part.get("memory") or MEMORY)
     try:
         asked = java_memory(memory) + (java_memory(str(part["memoryOverhead"])) if part.get("memoryOverhead") else 0)
     except (ValueError, ArithmeticError):

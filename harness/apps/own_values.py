@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from harness.apps.pods import java_memory
+from harness.apps.pods import MEMORY, java_memory
 from harness.kube.needs import fields
 
 _MIB = 1024**2
@@ -21,7 +21,6 @@ _LEAST_OVERHEAD = 384
 """MiB that Spark adds at least to what a JVM is given (spark.driver.minMemoryOverhead and that of executors)."""
 _FACTOR = Decimal("0.1")
 """What it adds where that is more (spark.kubernetes.memoryOverheadFactor, for JVMs)."""
-_MEMORY = "1g"
 
 _ROLES = ("driver", "executor", "server")
 
@@ -56,7 +55,7 @@ def too_large(spec: Mapping[str, Any], memory_mib: int) -> str:
 
 def _least_mib(part: Mapping[str, Any], spec: Mapping[str, Any]) -> Decimal:
     try:
-        memory = java_memory(str(part.get("memory") or _MEMORY)) / _MIB
+        memory = java_memory(str(part.get("memory") or MEMORY)) / _MIB
         if overhead := part.get("memoryOverhead"):
             return memory + java_memory(str(overhead)) / _MIB
         factor = Decimal(str(spec.get("memoryOverheadFactor") or _FACTOR))

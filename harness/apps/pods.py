@@ -110,6 +110,10 @@ def by_role(pods: Iterable[SparkPod], role: str) -> list[SparkPod]:
     return [pod for pod in pods if pod.role == role]
 
 
+MEMORY = "1g"
+"""What Spark gives a driver and an executor where nothing else is said (spark.driver.memory)."""
+
+
 def java_memory(quantity: str) -> Decimal:
     """Bytes of a JVM memory string, in which `m` and `g` are binary: `512m` is 512 MiB."""
     suffix = quantity[-1].lower()

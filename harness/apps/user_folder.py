@@ -154,7 +154,7 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried | Temp
             if why := _why_no_manifest(document, file):
                 yield Untried(where=f"{shown}:{line}", what="what has no kind", why=why)
                 continue
-            _require_single(doubled, file)
+            doubled_keys.require_none(doubled, file)
             try:
                 _require_application(document, f"{file}:{line}")
             except Template as it:
@@ -218,14 +218,6 @@ def _why_no_manifest(document: object, file: Path) -> str:
     if file.stem in NO_MANIFEST:
         return NO_MANIFEST[file.stem]
     return "" if isinstance(document, dict) and "apiVersion" in document else "it is no manifest"
-
-
-def _require_single(it: doubled_keys.Doubled | None, file: Path) -> None:
-    if it:
-        raise UsageError(
-            f"{file}:{it.line}: the key {it.key} stands in line {it.before} already",
-            "write it once: which of both counts depends on the tool that reads the file",
-        )
 
 
 def _require_application(document: object, where: str) -> None:

@@ -103,12 +103,9 @@ class UserManifest:
     def where_there_is(self, absent: Mapping[str, str], memory_mib: int) -> UserManifest:
         """The same, where some images cannot be had, full references with the reason, and nodes have so much memory."""
         lacks = "; ".join(dict.fromkeys(why for it, why in absent.items() if it in self.images))
-        return replace(
-            self,
-            unable=f"has an image that cannot be had here: {lacks}"
-            if lacks
-            else own_values.too_large(self.spec, memory_mib),
-        )
+        if lacks:
+            return replace(self, unable=f"has an image that cannot be had here: {lacks}")
+        return replace(self, unable=own_values.too_large(self.spec, memory_mib))
 
     def _annotation(self, name: str) -> str:
         return str((self.document["metadata"].get("annotations") or {}).get(name) or "")

@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
 from filelock import FileLock
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness import named_files
 from harness.errors import HostError, RegistryError, UsageError
-from harness.images.references import ImageReference, is_digest
+from harness.images.references import ImageReference
+from harness.registries.manifest_shape import Digest
 from harness.registries.push import RawManifest, as_manifest
 from harness.settings import Settings
 
@@ -31,19 +31,12 @@ _GO_ON_SECONDS = 7 * 86400.0
 """For so long the next run goes on with what one has begun to fetch."""
 
 
-def _as_a_file(value: str) -> str:
-    """A digest, which becomes the name of a file that may be removed."""
-    if not is_digest(value):
-        raise ValueError(f"{value[:100]!r} is not a digest")
-    return value
-
-
 class Content(BaseModel):
-    """A manifest, configuration or layer; `size` is in bytes."""
+    """A manifest, configuration or layer; `size` is in bytes. The digest is the name of a file that may be removed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    digest: Annotated[str, AfterValidator(_as_a_file)]
+    digest: Digest
     size: int
 
 

@@ -39,12 +39,16 @@ def _a_digest(value: str) -> str:
     return value
 
 
+Digest = Annotated[str, AfterValidator(_a_digest)]
+"""A digest as `is_digest` knows it, so that it may be the name of a file as well."""
+
+
 class _Named(BaseModel):
     """A descriptor of what is asked for by its digest alone."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    digest: Annotated[str, AfterValidator(_a_digest)]
+    digest: Digest
     platform: dict[str, Any] | None = None
     annotations: dict[str, Any] | None = None
     urls: list[str] | None = None

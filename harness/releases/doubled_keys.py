@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import yaml
 
+from harness.errors import UsageError
+
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -22,6 +24,15 @@ class Doubled:
 def first(node: yaml.Node) -> Doubled | None:
     """The first key below a node that its mapping has twice; None where there is none."""
     return min(every(node), default=None)
+
+
+def require_none(it: Doubled | None, file: object) -> None:
+    """Raise UsageError for a key that a mapping of a file has twice."""
+    if it is not None:
+        raise UsageError(
+            f"{file}:{it.line}: the key {it.key} stands in line {it.before} already",
+            "write it once: which of both counts depends on the tool that reads the file",
+        )
 
 
 def every(node: yaml.Node) -> list[Doubled]:

@@ -126,11 +126,7 @@ def of_text(text: str, shown: str, file: Path | None = None) -> Iterator[Documen
             while loader.check_node():
                 node = loader.get_node()
                 line = node.start_mark.line + 1
-                if doubled := doubled_keys.first(node):
-                    raise UsageError(
-                        f"{where}:{doubled.line}: the key {doubled.key} stands in line {doubled.before} already",
-                        "write it once: which of both counts depends on the tool that reads the file",
-                    )
+                doubled_keys.require_none(doubled_keys.first(node), where)
                 yield from _objects(with_text_keys(loader.construct_document(node)), f"{shown}:{line}")
         finally:
             loader.dispose()
