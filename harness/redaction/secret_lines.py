@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.redaction import secret_below, secret_commands, secret_tables
+from harness.redaction import secret_below, secret_code, secret_commands, secret_tables
 from harness.redaction.secret_blocks import leads
 from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
@@ -121,9 +121,12 @@ class _Line:
             return self._text_until(re.compile(rf".*{rest[:3]}"), field, rest)
         if rest[0] in "\"'":
             return self._quoted(field, rest)
-        if rest[0] in "[{" or _PYTHON_STRING.match(rest):
+        if rest[0] in "[{" or _PYTHON_STRING.match(rest) or secret_code.is_read(rest):
             return False
-        if is_harmless(rest, key) or is_harmless(rest.partition(" #")[0].rstrip(","), key):
+        bare = rest.partition(" #")[0].rstrip(",")
+        if is_harmless(rest, key) or is_harmless(bare, key):
+            return True
+        if secret_code.is_name(self._body, key, field.start("rest"), field.start("rest") + len(bare)):
             return True
         is_aligned = "  " in field["sep"] and _VARIABLE_NAME.fullmatch(key)
         if is_colon and (_OTHER_FIELD.search(rest) or (STATUS.match(rest) and " " in rest and not is_aligned)):

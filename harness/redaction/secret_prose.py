@@ -37,5 +37,5 @@ STATUS = re.compile(
     r"|(?-i:(?:\.\*)?[1-5]\d\d [A-Z][a-z]+|[A-Z]+(?:_[A-Z]+)*_TOKEN\b|[A-Z][a-z]+(?:\s\w+)+:\s*$)"
 )
 PROSE = re.compile(
-    rf"{STATUS.pattern}|(?-i:(?![a-z]+,\s+[\w.-]+:\s)[A-Z]?[a-z]+,?\s+(?!(?:as|at|for|from|in|on|to|user|with)\b)[a-z]+(?:-[a-z]+)?(?:[\s,.;]|:\s|$))"
+    rf"{STATUS.pattern}|(?-i:[A-Z]{{2,5}}\s[a-z]+\s[a-z]+\s)|(?-i:(?![a-z]+,\s+[\w.-]+:\s)[A-Z]?[a-z]+,?\s+(?!(?:as|at|for|from|in|on|to|user|with)\b)[a-z]+(?:-[a-z]+)?(?:[\s,.;]|:\s|$))"
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_names import COUNTS, MASK, is_harmless, is_secret
 
 _MOST_ROWS = 60
 _MOST_COLUMNS = 40
@@ -41,8 +41,9 @@ def redact(lines: list[str], number: int) -> None:
         return
     for heading, cells_of in _KINDS:
         if heading(lines, number):
-            secret = [at for at, name in enumerate(_texts(line, cells_of(line))) if _is_column(name)]
-            if secret:
+            names = _texts(line, cells_of(line))
+            secret = [at for at, name in enumerate(names) if _is_column(name)]
+            if secret and not _is_of_words(names):
                 _mask_below(lines, number, secret, cells_of)
             return
 
@@ -82,6 +83,12 @@ def _is_column(name: str) -> bool:
     return name.lower() not in _OF_NAMES and is_secret(name.replace(" ", "_"))
 
 
+def _is_of_words(names: Sequence[str]) -> bool:
+    """Whether a table counts the words of a text, which are its tokens."""
+    lowered = {it.strip().lower() for it in names}
+    return not lowered.isdisjoint(("token", "tokens")) and not lowered.isdisjoint(COUNTS)
+
+
 def _texts(line: str, cells: Cells) -> list[str]:
     return [line[start:end] for start, end in cells]
 
@@ -100,7 +107,7 @@ def _mask_below(lines: list[str], number: int, secret: Sequence[int], cells_of: 
         found = cells if len(cells) == len(columns) else _below(cells, columns)
         for column in reversed(secret):
             start, end = found[column] if column < len(found) else (0, 0)
-            if start < end and _is_secret_cell(line[start:end], heading[slice(*columns[column])]):
+            if start < end and is_secret_cell(line[start:end], heading[slice(*columns[column])]):
                 line = line[:start] + MASK + line[end:]
         lines[at] = line
 
@@ -111,7 +118,8 @@ def _below(cells: Cells, columns: Cells) -> Cells:
     return [(start, begins.get(start, start)) for start, _ in columns]
 
 
-def _is_secret_cell(value: str, name: str) -> bool:
+def is_secret_cell(value: str, name: str) -> bool:
+    """Whether this is the secret that a cell of this name has, and neither a name, a number nor a state."""
     bare = value.strip()
     if not bare or is_harmless(bare, name) or _TOLD.match(bare):
         return False

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from harness.redaction import secret_commands, secret_complaints, secret_entries, secret_sql
+from harness.redaction import secret_code, secret_commands, secret_complaints, secret_entries, secret_sql
 from harness.redaction.secret_mentions import lower
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import PROSE, STATUS, STATUS_WORDS
@@ -91,7 +91,9 @@ _ENCODED_QUERY = re.compile(
 )
 _TABBED = re.compile(r"(^\s*([\w.-]+)\t+)(\S+)(?=\s*$)")
 # `set spark.x.password to y`; words without dots or underscores may be any sentence's
-_SET_FROM = re.compile(r"((?<![\w.-])((?=[\w-]{1,120}[._])[\w.-]{1,200}+)\s+from\s+['\"]?)([^\s'\"]+)(?=['\"]?\s+to\b)")
+_SET_FROM = re.compile(
+    r"((?<![\w.-])((?=[\w-]{1,120}[._])[\w.-]{1,200}+)\s+from\s+['\"\[]?)([^\s'\"\[\]]+)(?=['\"\]]?\s+to\b)"
+)
 _SET_TO = re.compile(
     r"""((?i:\b(?:set|setting|changed|changing|updated|updating|overrid(?:ing|e[ns]?|den)|replac(?:ed|ing)))\s+"""
     r"""(?:(?i:property|option|key|setting|parameter|variable|value\s+of)\s+)?["'`]?"""
@@ -142,8 +144,6 @@ _MAP = re.compile(r"(?i)((?:string)?data:\s*(?:map\[string\][\[\]\w]*\{|map\[))"
 _OBJECT_DATA = re.compile(r"(?i)(\b(?:string_?)?data=\{)((?!\})[^{}\n]++)")
 _OBJECT = re.compile(r"\b(?:V1)?Secret\(|\bkind='?Secret\b")
 
-_STRUCT = re.compile(r"&?(?:[a-z]\w*\.)*[A-Z]\w*(?:\{\w+:|\ \{\ \w+:)")
-_SUBSTITUTED = re.compile(r"\"?(?:\$\((?!echo|printf)[\w./-]+ [^()]*\)|`(?!echo|printf)[\w./-]+ [^`]*`|\$\{\{)")
 # `Password: ServerAddress: …`, as Go prints a field without a value before the next
 _EMPTY = re.compile(r"[A-Z]\w*:(?=[\s}])")
 _IN_ARN = re.compile(r"arn:[\w-]*:secretsmanager:[\w-]*:\d*:\Z")
@@ -227,11 +227,9 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     if line.startswith("@", max(start - 1, 0)) and "(" in separator["sep"]:
         # An annotation of Java, which names the secret
         return None
-    if _STRUCT.match(line, separator.end()) or (
-        # Blanks around `=` are not a shell's: JavaScript has a text in backquotes there.
-        not separator["sep"][-1:].isspace() and _SUBSTITUTED.match(line, separator.end())
-    ):
-        # What Go prints of a pointer has fields with names of their own; what a shell puts there is not known.
+    if secret_code.is_elsewhere(line, separator.end(), separator["sep"]):
+        return None
+    if secret_code.is_prompt(line, start, separator.end()):
         return None
     before = line[max(start - _LONGEST_REFERENCE, 0) : start]
     if "secretKeyRef." in before and _REFERENCE.search(before):
@@ -240,6 +238,8 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     is_open = line[end : end + 1] not in ("'", '"') and line[max(start - 2, 0) : max(start - 1, 0)] != "\\"
     value = value_at(line, separator.end(), _before(line, start) if is_open else "")
     if value.text[-1:] == ":" and _EMPTY.match(line, value.start):
+        return None
+    if secret_code.is_name(line, line[start:end], value.start, value.end):
         return None
     if separator["sep"].strip().lower() == "%3d" and not value.quoted:
         # An address within another: what follows is another field.

@@ -7,6 +7,7 @@ import re
 
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import STATUS
+from harness.redaction.secret_tables import is_secret_cell
 
 _LT, _GT = r"(?:<|&lt;|\\u003[cC])", r"(?:>|&gt;|\\u003[eE])"
 _ELEMENT = re.compile(
@@ -23,6 +24,11 @@ _CELLS = re.compile(
 )
 _LABELLED = re.compile(
     rf"(<(?P<cell>b|strong|label|em|span)\b[^<>]{{0,200}}>\s*(?P<key>[\w.-]+)\s*:\s*</(?P=cell)>\s*{_TAGS})(?P<value>[^<]+)"
+)
+# A name and its value in elements of the same kind, one after the other
+_BESIDE = re.compile(
+    r"(<(?P<cell>div|p|span|li|dd|code|strong)\b[^<>]{0,200}>\s*(?P<key>\w[\w.-]*(?: \w+){0,2})\s*:?\s*</(?P=cell)>"
+    r"\s*<(?P=cell)\b[^<>]{0,200}>\s*)(?P<value>[^\s<]+)(?=\s*</(?P=cell)>)"
 )
 _XML_NAME = re.compile(rf"{_LT}name{_GT}\s*(?P<key>[\w.-]+)\s*{_LT}/name{_GT}")
 _XML_VALUE = re.compile(
@@ -45,6 +51,7 @@ def redact(text: str) -> str:
     text = _PROPERTY.sub(_mask_property, text)
     for pattern in (_XML_PAIR, _ELEMENT, _NAMED, _CELLS, _CUT):
         text = pattern.sub(mask_named, text)
+    text = _BESIDE.sub(lambda it: mask_named(it) if is_secret_cell(it["value"], it["key"]) else it[0], text)
     return _LABELLED.sub(lambda it: it[0] if STATUS.match(it["value"].strip()) else mask_named(it), text)
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from harness.redaction.redactor import Redactor
@@ -51,3 +53,27 @@ def test_a_file_is_not_read_in_parts_that_end_within_a_line() -> None:
     filler = f"{_TIME} stdout F {'x' * 16_000}\n"
     lines = [*[filler] * 249, f"{_TIME} stdout P {'x' * 16_000} password=abc\n", f"{_TIME} stdout F 123\n"]
     assert "".join(Redactor().lines(lines)).endswith(" password=***\n")
+
+
+def _docker(content: str, stream: str = "stdout") -> str:
+    """A line of Docker's json-file driver."""
+    return json.dumps({"log": content, "stream": stream, "time": _TIME}, separators=(",", ":")) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "whole"),
+    [
+        ("fs.s3a.secret.key=abc123", "def456 a.b=kept\n", "fs.s3a.secret.key=*** a.b=kept\n"),
+        ('{"msg":"x","password":"abc123', 'def456"}\n', '{"msg":"x","password":"***"}\n'),
+        ("submit --passw", "ord abc123def456 --class Pi\n", "submit --password *** --class Pi\n"),
+    ],
+    ids=["property", "JSON", "name"],
+)
+def test_no_part_of_a_secret_gets_through_where_docker_cut_its_line(first: str, second: str, whole: str) -> None:
+    text = _docker(first) + _docker("other\n", "stderr") + _docker(second) + _docker("kept\n")
+    assert Redactor().text(text) == _docker(whole) + _docker("other\n", "stderr") + _docker("kept\n")
+
+
+def test_pieces_of_docker_without_a_secret_stay_as_they_are() -> None:
+    text = _docker("the token") + _docker(" has expired\n") + _docker("a password=abc123 b=c\n")
+    assert Redactor().text(text) == text.replace("abc123", "***")

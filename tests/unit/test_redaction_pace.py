@@ -61,7 +61,14 @@ _PREFIXES = (
         '{kind,"a"},',
         "A_KIND 'a' ",
         "[zk] addauth ",
+        "<div>kind</div>",
+        "token = a.get(",
+        "credential = a ",
+        "token: ABC ",
+        '{"log":"a","stream":"stdout",',
+        '{"log":"a',
     ),
+    *('"token: "',),
 )
 # A name, a value, many blanks and something behind them: what is trimmed must not be tried blank by blank.
 _BEGINNINGS = (
