@@ -137,7 +137,7 @@ class Objects:
             # A webhook that denies answers 400 or 403; one that cannot be reached makes the API server answer 500.
             if error.status in (400, 403, 404, 422) or webhook.not_asked(str(error.body)):
                 raise Refused(
-                    f"creating {kind} {self.namespace}/{name} was refused with {error.status}: {error.body}",
+                    f"creating {kind} {self.namespace}/{name} was refused with {error.status}: {error.said}",
                     "create it by hand with kubectl to see the same answer",
                 ) from error
             raise

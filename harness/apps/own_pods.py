@@ -22,6 +22,13 @@ from harness.kube.pull_messages import PullFailure
 _WORKER_ENDED = "Python worker exited unexpectedly"
 """The words of org.apache.spark.api.python.BasePythonRunner."""
 
+_NOT_LET = re.compile(
+    r"(?:AccessDeniedException: |FileSystemException: |FileNotFoundException: |(?:PermissionError|OSError): [^\n']*')"
+    r"(?P<path>[^\s':]+)(?=$|[\s':]| \()"
+)
+_WHY_NOT = re.compile(r"AccessDeniedException|PermissionError|Permission denied|Read-only file system")
+"""The words of java.nio.file, java.io and CPython where a program may not write, or not read, one of its files."""
+
 CRASHES = 2
 """So often an init container ends in vain until nobody waits any longer: what it waits for may come late once."""
 
@@ -81,6 +88,8 @@ def blamed(it: UserManifest, pods: Iterable[SparkPod], said: str = "") -> str:
         return str(failed[-1])
     if short := next(filter(None, (_short_of_memory(it, pod, said) for pod in reversed(seen))), ""):
         return short
+    if path := next(filter(None, (_not_let(it, pod, said) for pod in reversed(seen))), ""):
+        return f"its securityContext, which its pod has as it is written, does not let it use {path} of its image"
     for pod in reversed(seen):
         for one in pod.containers:
             words = one.ended.message if one.ended else one.message if one.waits else ""
@@ -114,6 +123,22 @@ def _short_of_memory(it: UserManifest, pod: SparkPod, said: str) -> str:
         return f"a Python worker of its executors was ended, as for want of memory, with {memory} in its specification"
     how = f"was {ended}" if killed else f"ended with {said}"
     return f"its {pod.role} needs more memory than the {memory} of its specification: {how}"
+
+
+def _not_let(it: UserManifest, pod: SparkPod, said: str) -> str:
+    """The file that a pod's program may not use, being who its specification says; else empty.
+
+    A file of a mount may be brought by the operator, and so may who a container is: its pod has to have just that.
+    """
+    part = it.spec.get(pod.role) or {}
+    own, whole = (part.get(key) or {} for key in ("securityContext", "podSecurityContext"))
+    found = _NOT_LET.search(said) if _WHY_NOT.search(said) else None
+    if not (own or whole) or found is None or not pod.containers:
+        return ""
+    given = {**dict(pod.security), **dict(pod.main.security)}
+    mounted = any(found["path"].startswith(f"{path.rstrip('/')}/") for path in pod.main.mounts.values())
+    as_written = all(given.get(key) == value for key, value in {**whole, **own}.items())
+    return found["path"] if as_written and not mounted else ""
 
 
 def _canonical(name: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from harness.apps.users import UserManifest, UserManifests, applications
-from harness.kube.needs import Need, needs
+from harness.kube.needs import CLAIM, Need, needs
 
 NAMESPACE = "user-apps"
 """The first of them; the others have a number behind it."""
@@ -50,7 +50,10 @@ class Place:
 
     def lacking(self, app: UserManifest) -> str:
         """What an application of this place cannot run without, in words that go on after its name; else empty."""
-        if missing := self.missing(app):
+        missing = self.missing(app)
+        if claims := [it for it in missing if it.kind == CLAIM]:
+            return f"needs {', '.join(map(str, claims))}, and no run makes volumes"
+        if missing:
             return f"needs {', '.join(map(str, missing))}, not found in the folder of --apps"
         return app.unable
 

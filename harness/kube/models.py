@@ -45,7 +45,7 @@ class Container:
     the runtime could not make a container and the kubelet tried once more (StartError), nothing had run. `requests`
     and `limits` are the specification's, `allocated` what the kubelet reports to have given
     (`status.containerStatuses[].resources`; empty where Kubernetes does not report it). `config_maps` are those whose
-    keys are in its environment, `mounts` volume → path.
+    keys are in its environment, `mounts` volume → path, `security` its securityContext.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Container:
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
     config_maps: tuple[str, ...] = ()
     mounts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    security: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def waits(self) -> bool:
@@ -86,7 +87,7 @@ class Pod:
     """A pod. `owner` is its controller as `ReplicaSet/name`, `owners` are all that own it.
 
     `reason` and `message` are the pod's own (`Evicted`); `unscheduled_reason` and `unscheduled_message` are why it has
-    no node, both empty once it has. `leaving` is whether it is being deleted.
+    no node, both empty once it has. `leaving` is whether it is being deleted, `security` its securityContext.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Pod:
     unscheduled_reason: str = ""
     unscheduled_message: str = ""
     leaving: bool = False
+    security: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def restarts(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+CLAIM = "PersistentVolumeClaim"
 _ON_DEMAND = "OnDemand"
 """The claim that Spark makes itself, for each executor (running-on-kubernetes, volumes)."""
 
@@ -68,7 +69,7 @@ def _by_mapping(key: str, value: Mapping[str, Any]) -> Iterator[Need]:
         if isinstance(name, str) and name:
             yield Need(kind=_REFERENCES[key], name=name)
     elif key == "persistentVolumeClaim" and value.get("claimName") not in (None, "", _ON_DEMAND):
-        yield Need(kind="PersistentVolumeClaim", name=str(value["claimName"]))
+        yield Need(kind=CLAIM, name=str(value["claimName"]))
     elif key == "envSecretKeyRefs":
         yield from (
             Need(kind="Secret", name=str(it["name"]))
@@ -85,4 +86,4 @@ def _by_text(key: str, value: str) -> Iterator[Need]:
     elif SECRET_KEY_CONF.fullmatch(key):
         yield Need(kind="Secret", name=value.partition(":")[0])
     elif _CLAIM_CONF.fullmatch(key) and value != _ON_DEMAND:
-        yield Need(kind="PersistentVolumeClaim", name=value)
+        yield Need(kind=CLAIM, name=value)

@@ -54,6 +54,7 @@ def pod_as(model: type[P], item: Object) -> P:
         unscheduled_reason=scheduled.reason if unscheduled else "",
         unscheduled_message=scheduled.message if unscheduled else "",
         leaving=bool(metadata.get("deletionTimestamp")),
+        security=spec.get("securityContext") or {},
     )
 
 
@@ -203,6 +204,7 @@ def _container(spec: Object, status: Object, *, init: bool) -> Container:
         environment={it["name"]: it["value"] for it in spec.get("env") or [] if it.get("value") is not None},
         config_maps=_config_maps(spec.get("envFrom") or []),
         mounts={it["name"]: it["mountPath"] for it in spec.get("volumeMounts") or []},
+        security=spec.get("securityContext") or {},
     )
 
 

@@ -15,7 +15,7 @@ from harness.redaction import secret_code, secret_commands, secret_complaints, s
 from harness.redaction.secret_mentions import lower
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import PROSE, STATUS, STATUS_WORDS
-from harness.redaction.secret_values import QUOTE, WRAPPERS, Value, quoted_value, value_at
+from harness.redaction.secret_values import QUOTE, WRAPPERS, Value, is_line_of_file, quoted_value, value_at
 
 # Every name of a secret has one of these; its name is what is around it.
 _CORE = re.compile(
@@ -214,8 +214,10 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     separator = _SEPARATOR.match(line, end)
     if separator is None:
         return _value_of_flag(line, start, end)
-    if separator["sep"] == ":" and ("/" in line[start:end] or _IN_ARN.search(line, max(start - 80, 0), start)):
-        # A method in an address: `/v1/tokens:generate`; the name of a secret, as AWS writes it.
+    if separator["sep"] == ":" and (
+        "/" in line[start:end] or _IN_ARN.search(line, max(start - 80, 0), start) or is_line_of_file(line, end)
+    ):
+        # A method in an address: `/v1/tokens:generate`; the name of a secret, as AWS writes it; a place in a file.
         return None
     if line.startswith(".auth(", end - len(".auth")) and _LOGIN_CALL.search(line, max(end - 10, 0)):
         # `db.auth("user", "password")`

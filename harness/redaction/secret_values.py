@@ -61,6 +61,17 @@ class Value:
     quoted: bool = False
 
 
+_LINE_OF_FILE = re.compile(
+    r"(?<=\.)(?:cfg|conf|csv|env|hcl|html|ini|j2|js|json|log|md|properties|ps1|rb|sql|tf|tfvars|toml|tpl|ts|txt|xml|ya?ml)"
+    r"(?P<end>:)\d{1,6}(?:[:-]\d{1,6})?(?![\w.+/=@%-])"
+)
+
+
+def is_line_of_file(line: str, end: int) -> bool:
+    """Whether the name that ends here is a file's, with the number of a line behind it, as in `secret.yaml:12`."""
+    return any(found.start("end") == end for found in _LINE_OF_FILE.finditer(line, max(end - 12, 0), end + 16))
+
+
 def value_at(line: str, start: int, before: str = "") -> Value:
     """The value that begins at this place; `before` is the character before its name, which may say where it ends."""
     triple = line[start : start + 3]

@@ -13,7 +13,7 @@ from harness.kube.models import Container, Ended
 IMAGE = "docker.io/apache/spark:4.0.4"
 
 
-_SHARED = {"name", "reason", "message", "ready"}
+_SHARED = {"name", "reason", "message", "ready", "security"}
 _OF_CONTAINER = {it.name for it in fields(Container)} - _SHARED
 
 

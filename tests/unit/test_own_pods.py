@@ -163,3 +163,38 @@ def test_executors_that_take_each_others_places_are_counted_together() -> None:
     assert [waits.hopeless() for _ in range(2)] == ["", ""]
     assert "pod exec-2 ends in vain" in waits.hopeless()
     assert {it.pod.name for it in waits.ended} == {"exec-1", "exec-2"}
+
+
+RIGHTS: dict[str, Any] = {"runAsUser": 1000, "capabilities": {"drop": ["ALL"]}}
+DENIED = "java.nio.file.AccessDeniedException: /opt/spark/work-dir/app.jar"
+
+
+@pytest.mark.parametrize(
+    ("had", "mounts", "said", "path"),
+    [
+        ({**RIGHTS, "privileged": False}, {}, DENIED, "/opt/spark/work-dir/app.jar"),
+        (RIGHTS, {}, "PermissionError: [Errno 13] Permission denied: '/opt/app/out'", "/opt/app/out"),
+        (RIGHTS, {}, "java.io.FileNotFoundException: /opt/app/x (Read-only file system)", "/opt/app/x"),
+        (RIGHTS, {}, "java.nio.file.FileSystemException: artifacts: Read-only file system", "artifacts"),
+        ({}, {}, DENIED, ""),
+        ({**RIGHTS, "runAsUser": 185}, {}, DENIED, ""),
+        (RIGHTS, {"jars": "/opt/spark/work-dir"}, DENIED, ""),
+        (RIGHTS, {}, "java.io.FileNotFoundException: /opt/app/x (No such file or directory)", ""),
+    ],
+)
+def test_what_its_own_securitycontext_forbids_is_its_own(
+    tmp_path: Path, had: dict[str, Any], mounts: dict[str, str], said: str, path: str
+) -> None:
+    context = "securityContext: {runAsUser: 1000, capabilities: {drop: [ALL]}}"
+    (etl,) = apps_of(tmp_path, etl=PI.replace("  driver: {", f"  driver: {{{context}, "))
+    pod = spark_pod(application="etl", phase="Failed", container_security=had, mounts=mounts)
+    found = own_pods.blamed(etl, [pod], said)
+    assert found == (
+        f"its securityContext, which its pod has as it is written, does not let it use {path} of its image"
+        if path
+        else ""
+    )
+
+
+def test_without_a_securitycontext_of_its_own_a_refusal_is_nobodys(given: UserManifest) -> None:
+    assert not own_pods.blamed(given, [spark_pod(application="etl", phase="Failed")], DENIED)

@@ -50,6 +50,12 @@ def test_what_a_run_changes_and_may_not_have_is_said_before(tmp_path: Path) -> N
     assert "needs the Secret s, not found in the folder of --apps" in said(tmp_path / "without", text)
 
 
+def test_a_claim_is_not_looked_for_in_the_folder(tmp_path: Path) -> None:
+    claim = "  volumes: [{name: data, persistentVolumeClaim: {claimName: lake}}]\n"
+    told = said(tmp_path, PI.replace("spec:\n", f"spec:\n{claim}"))
+    assert "needs the PersistentVolumeClaim lake, and no run makes volumes" in told
+
+
 def test_of_what_runs_as_it_is_nothing_is_said(tmp_path: Path) -> None:
     assert said(tmp_path, PI) == []
 
