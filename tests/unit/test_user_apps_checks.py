@@ -142,6 +142,19 @@ def test_what_its_own_program_ends_twice_in_the_same_way_says_nothing_of_the_mov
     assert judged(tmp_path, mine, other).verdict is Verdict.FAILED, "nor did it end so before"
 
 
+def test_what_its_own_securitycontext_forbids_says_nothing_of_the_move(tmp_path: Path) -> None:
+    text = PI.replace("  driver: {", "  driver: {securityContext: {runAsUser: 1000}, ")
+    said = "java.nio.file.AccessDeniedException: /opt/spark/work-dir/app.jar"
+    pods = (driver(exit_status=1, container_security={"runAsUser": 1000}),)
+    mine = before(look(-40, S.RUNNING), look(20, S.FAILED), driver_said=said, pods=pods)
+    copy = after(look(105, S.RUNNING), look(130, S.FAILED), driver_said=said, pods=pods)
+    found = judged(tmp_path, mine, copy, text=text)
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "does not let it use /opt/spark/work-dir/app.jar of its image, so it says nothing of" in found.message
+    another = replace(copy, pods=(driver(exit_status=1, container_security={"runAsUser": 185}),))
+    assert judged(tmp_path, mine, another, text=text).verdict is Verdict.FAILED, "who it is, is the operator's doing"
+
+
 def test_what_waited_for_a_gpu_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
     def waits(said: str) -> ApplicationSeen:
         pod = driver(exit_status=None, phase="Pending", unscheduled_reason="Unschedulable", unscheduled_message=said)

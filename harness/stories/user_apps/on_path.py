@@ -68,7 +68,7 @@ def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
     if image := _lacking_image(manifest, seen):
         return unavailable(check_of(manifest), f"{title} names {image}; that says nothing of the move", **facts)
     if wrong and all(_FAILED in it for it in wrong) and (lacks := _lacks(manifest, seen)):
-        return unavailable(check_of(manifest), f"{title} {lacks}, so it says nothing of the move: {wrong[0]}", **facts)
+        return unavailable(check_of(manifest), f"{title}{lacks}, so it says nothing of the move: {wrong[0]}", **facts)
     if wrong:
         return failed(check_of(manifest), f"{title}: {'; '.join(wrong)}", **facts)
     return passed(check_of(manifest), f"{title}: {'; '.join(said)}", **facts)
@@ -166,7 +166,8 @@ def _lacking_image(manifest: UserManifest, seen: UsersSeen) -> str:
 
 
 def _lacks(manifest: UserManifest, seen: UsersSeen) -> str:
-    """What all that ended of an application lack, and what is no doing of the operator's; else empty.
+    """What all that ended of an application lack, in words that go on after its title; else empty. It is no doing of
+    the operator's.
 
     Whoever waits for a host may give up only after the move.
     """
@@ -174,11 +175,21 @@ def _lacks(manifest: UserManifest, seen: UsersSeen) -> str:
     runs = (run for it in seen.schedules if it.namespace == namespace and it.name in names for run in it.runs)
     alone = (it for it in seen.applications if not it.schedule and it.namespace == namespace and it.name in names)
     ended = [it for it in (*alone, *runs) if it.ended]
-    told = [own_lacks.told(manifest, it.error, it.driver_said) if it.state is State.FAILED else "" for it in ended]
-    if own_ends.PROGRAM in told and len({it.driver_said.partition(":")[0] for it in ended}) > 1:
+    told = [_own_doing(manifest, it) for it in ended]
+    if f" {own_ends.PROGRAM}" in told and len({it.driver_said.partition(":")[0] for it in ended}) > 1:
         # What a program cannot do twice in the same way may be the move's doing.
         return ""
     return told[0] if told and all(told) else ""
+
+
+def _own_doing(manifest: UserManifest, it: ApplicationSeen) -> str:
+    """Why one that FAILED could not do otherwise, in words that go on after its title; else empty."""
+    if it.state is not State.FAILED:
+        return ""
+    if mine := own_pods.blamed(manifest, it.pods, it.driver_said):
+        return f": {mine}"
+    lacks = own_lacks.told(manifest, it.error, it.driver_said)
+    return f" {lacks}" if lacks else ""
 
 
 def _failed_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> ApplicationSeen | None:
