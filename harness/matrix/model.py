@@ -302,8 +302,12 @@ class Scenario(Model):
 
     def goes_without(self, images: Collection[str]) -> bool:
         """Whether some part of it can be judged without these images, and nothing else needs them."""
+        return not self.needs_all(images) and any(set(images).isdisjoint(part) for part in self.parts)
+
+    def needs_all(self, images: Iterable[str]) -> list[str]:
+        """Those of the images without which none of its parts can be judged."""
         of_parts = {it for part in self.parts for it in part}
-        return of_parts.issuperset(images) and any(set(images).isdisjoint(part) for part in self.parts)
+        return [it for it in images if it not in of_parts]
 
     @property
     def namespace(self) -> str:

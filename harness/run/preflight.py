@@ -90,9 +90,9 @@ class Preflight:
             missing = {name: [it for it in references if self._answers[it]] for name, references in wanted.items()}
             some_parts = {cell.id for cell in cells if self._goes_without(cell, missing[cell.id])}
             found = {
-                name: self._finding(references)
-                for name, references in missing.items()
-                if references and name not in some_parts
+                cell.id: self._finding(cell.scenario.needs_all(missing[cell.id]) or missing[cell.id])
+                for cell in cells
+                if missing[cell.id] and cell.id not in some_parts
             }
         return found | {
             name: _not_absent(image)

@@ -254,6 +254,17 @@ def test_applications_that_have_their_images_run_without_those_that_lack_some(tm
     )
 
 
+def test_what_one_application_lacks_is_not_why_all_of_them_cannot_run(tmp_path: Path) -> None:
+    scenario = story.scenario(apps_of(tmp_path, etl=PI, proxied=SIDECAR)).model_copy(update={"story": "user-apps"})
+    theirs = cell().model_copy(update={"scenario": scenario})
+    with answering(server("spark-operator/controller")) as fake:
+        hosts = dict.fromkeys(("docker.io", "ghcr.io"), Mirror(url=f"http://{fake.address}"))
+        with Foundry(MirrorMap(mirrors=hosts)) as source:
+            (finding,) = preflight(source).refusals([theirs]).values()
+    assert finding.evidence["missing"] == [RELEASE.image]
+    assert "gcr.io" not in finding.message
+
+
 def test_a_network_that_fails_for_an_image_of_one_application_is_told_of_all(tmp_path: Path) -> None:
     scenario = story.scenario(apps_of(tmp_path, etl=PI, proxied=SIDECAR)).model_copy(update={"story": "user-apps"})
     theirs = cell().model_copy(update={"scenario": scenario})
