@@ -77,6 +77,7 @@ _SQL = (
     r"(?:[\w.]*\.)?(?:AnalysisException|ParseException|Spark(?!Exception|Context|UserApp|Security)\w+Exception"
     r"|(?:Arithmetic|DateTime|NumberFormat|ArrayIndexOutOfBounds)Exception|Delta\w+Exception)"
     r"|(?:[\w.]*\.)?SparkException: \[FAILED_EXECUTE_UDF\]"
+    r"|(?:[\w.]*\.)?StreamingQueryException: \[STREAM_FAILED\].* terminated with exception: (?!Job aborted)"
 )
 _OWN = re.compile(
     rf"(?m)^(?:Caused by: )?(?:(?:{_PYTHON})\b|(?:[a-z_]\w*\.)+JSONDecodeError|{_JAVA}|{_SQL})"

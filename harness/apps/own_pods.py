@@ -25,9 +25,13 @@ _WORKER_ENDED = "Python worker exited unexpectedly"
 _NOT_LET = re.compile(
     r"(?:AccessDeniedException: |FileSystemException: |FileNotFoundException: |(?:PermissionError|OSError): [^\n']*')"
     r"(?P<path>[^\s':]+)(?=$|[\s':]| \()"
+    r"|Failed to create a temp directory \(under (?P<folder>[^)\s]+)\)"
 )
-_WHY_NOT = re.compile(r"AccessDeniedException|PermissionError|Permission denied|Read-only file system")
-"""The words of java.nio.file, java.io and CPython where a program may not write, or not read, one of its files."""
+_WHY_NOT = re.compile(
+    r"AccessDeniedException|PermissionError|Permission denied|Read-only file system|create a temp directory"
+)
+"""The words of java.nio.file, java.io, CPython and org.apache.spark.network.util.JavaUtils where a program may not
+write, or not read, one of its files."""
 
 CRASHES = 2
 """So often an init container ends in vain until nobody waits any longer: what it waits for may come late once."""
@@ -136,9 +140,10 @@ def _not_let(it: UserManifest, pod: SparkPod, said: str) -> str:
     if not (own or whole) or found is None or not pod.containers:
         return ""
     given = {**dict(pod.security), **dict(pod.main.security)}
-    mounted = any(found["path"].startswith(f"{path.rstrip('/')}/") for path in pod.main.mounts.values())
+    used = found["path"] or found["folder"]
+    mounted = any(f"{used}/".startswith(f"{path.rstrip('/')}/") for path in pod.main.mounts.values())
     as_written = all(given.get(key) == value for key, value in {**whole, **own}.items())
-    return found["path"] if as_written and not mounted else ""
+    return str(used) if as_written and not mounted else ""
 
 
 def _canonical(name: str) -> str:

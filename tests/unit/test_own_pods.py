@@ -176,6 +176,13 @@ DENIED = "java.nio.file.AccessDeniedException: /opt/spark/work-dir/app.jar"
         (RIGHTS, {}, "PermissionError: [Errno 13] Permission denied: '/opt/app/out'", "/opt/app/out"),
         (RIGHTS, {}, "java.io.FileNotFoundException: /opt/app/x (Read-only file system)", "/opt/app/x"),
         (RIGHTS, {}, "java.nio.file.FileSystemException: artifacts: Read-only file system", "artifacts"),
+        (
+            RIGHTS,
+            {},
+            "java.io.IOException: Failed to create a temp directory (under /scratch) after 10 attempts!",
+            "/scratch",
+        ),
+        (RIGHTS, {"v": "/scratch"}, "java.io.IOException: Failed to create a temp directory (under /scratch)", ""),
         ({}, {}, DENIED, ""),
         ({**RIGHTS, "runAsUser": 185}, {}, DENIED, ""),
         (RIGHTS, {"jars": "/opt/spark/work-dir"}, DENIED, ""),

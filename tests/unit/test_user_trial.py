@@ -488,6 +488,21 @@ def test_a_program_that_ended_itself_says_nothing_of_the_operator(tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("why", "own"),
+    [("Connection refused", True), ("Job aborted due to stage failure", False), ("ExecutorLostFailure: …", False)],
+)
+def test_a_query_without_end_that_its_source_ends_says_nothing_of_the_operator(
+    tmp_path: Path, why: str, own: bool
+) -> None:
+    (given,) = apps_of(tmp_path, etl=PI)
+    said = (
+        "pyspark.errors.exceptions.captured.StreamingQueryException: [STREAM_FAILED] Query [id = 5f87, runId = 9684]"
+        f" terminated with exception: {why} SQLSTATE: XXKST"
+    )
+    assert own_lacks.told(given, "", said) == (own_ends.PROGRAM if own else "")
+
+
+@pytest.mark.parametrize(
     ("said", "named"),
     [
         ("java.nio.file.AccessDeniedException: s3a://lake/in: getFileStatus: Forbidden", "s3a://lake/in"),
