@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -15,8 +16,9 @@ from harness.apps.samples import chart_values
 from harness.apps.states import State
 from harness.apps.users import UserManifest, UserManifests
 from harness.errors import WaitTimeout
-from harness.upgrades.creations import Creations
+from harness.upgrades.creations import Created, Creations
 from harness.upgrades.recorder import Record, Recorder
+from harness.upgrades.room import at_once
 from harness.upgrades.workload_seen import (
     ApplicationSeen,
     ConnectSeen,
@@ -36,8 +38,8 @@ _UNDER_WAY = frozenset({State.RUNNING, State.COMPLETED, State.FAILED, State.FAIL
 """States of an application that the operator has taken up."""
 
 
-_STARTING = 2
-"""So many may be started at a time."""
+_LOADING_SECONDS = 60.0
+"""So long at most does a driver that runs load its host by its start: one without executors has no other end of it."""
 
 
 class Placed(Protocol):
@@ -88,24 +90,39 @@ class Users:
                     continue
                 with suppress(WaitTimeout):
                     until(
-                        lambda: self._starting(when) < _STARTING,
+                        lambda: self._starting(when) < at_once(),
                         what="the user's applications to be under way",
                         timeout=deadline.left,
                     )
                 self._creations.create(self._objects[place.namespace], [*helpers, made], Part.USERS, when)
 
     def _starting(self, when: When) -> int:
-        """How many were accepted and are not under way yet."""
-        return sum(not holds() for holds in self.under_way(when).values())
+        """How many were accepted and are not under way yet, or have a driver that starts, in a run of a schedule or
+        once more, too: a JVM keeps more than a processor busy until its executors run.
+        """
+        waiting = {(it.namespace, it.name) for it in self._accepted(when) if not self._taken_up(it.kind, it.uid)}
+        pods = [(namespace, it) for namespace, it in self._recorder.pods() if of_users(namespace)]
+        served = {(namespace, it.application) for namespace, it in pods if it.role == "executor" and it.started_at}
+        since = datetime.now(UTC) - timedelta(seconds=_LOADING_SECONDS)
+        loading = {
+            (namespace, it.application)
+            for namespace, it in pods
+            if it.role == "driver" and it.is_live and it.gone is None and it.created > since
+        }
+        return len(waiting | (loading - served))
 
     def under_way(self, when: When) -> dict[str, Callable[[], bool]]:
         """What to wait for: that the operator has taken up each that was accepted."""
-        names = {name_of(it, when) for it in users.applications(self._given)}
         return {
             f"the user's {made.kind} {made.name} to be under way": partial(self._taken_up, made.kind, made.uid)
-            for made in self._creations.created()
-            if made.part is Part.USERS and made.when is when and made.name in names
+            for made in self._accepted(when)
         }
+
+    def _accepted(self, when: When) -> list[Created]:
+        names = {name_of(it, when) for it in users.applications(self._given)}
+        return [
+            it for it in self._creations.created() if it.part is Part.USERS and it.when is when and it.name in names
+        ]
 
     def goes_on(self, record: Record[Any]) -> bool:
         """Whether an application is the user's and has no end: it is started again and again, or stands still."""

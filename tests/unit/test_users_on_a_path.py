@@ -18,6 +18,7 @@ from user_samples import CONFIG_MAP, PI, SCHEDULE, apps_of
 from harness.apps import users
 from harness.apps.objects import Refused
 from harness.apps.places import NAMESPACE, places
+from harness.apps.pods import LABEL_APPLICATION, LABEL_ROLE
 from harness.stories.user_apps import story
 from harness.upgrades import assembling
 from harness.upgrades.creations import Creations
@@ -100,6 +101,11 @@ def test_what_was_accepted_is_waited_for_until_it_is_under_way(given: users.User
     assert mine.under_way(When.AFTER) == {}
 
 
+@pytest.fixture(autouse=True)
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.upgrades.user_apps.at_once", lambda: 2)
+
+
 def test_no_more_than_two_are_started_at_a_time(tmp_path: Path) -> None:
     given = apps_of(tmp_path, **{name: PI.replace("name: etl", f"name: {name}") for name in "abcd"})
     server = Server()
@@ -113,6 +119,42 @@ def test_no_more_than_two_are_started_at_a_time(tmp_path: Path) -> None:
             server.event(recorder, name, "RUNNING")
         submitting.result(timeout=10)
     assert [it["metadata"]["name"] for it in server.made] == ["a", "b", "c", "d"]
+
+
+def raw_pod(role: str, application: str, *, age: float = 0.0, started: bool = True) -> dict[str, Any]:
+    created = (datetime.now(UTC) - timedelta(seconds=age)).isoformat()
+    labels = {LABEL_ROLE: role, LABEL_APPLICATION: application}
+    state = {"running": {"startedAt": created}} if started else {"waiting": {"reason": "ContainerCreating"}}
+    main = f"spark-kubernetes-{role}"
+    return {
+        "metadata": {
+            "name": f"{application}-{role}",
+            "uid": f"{application}-{role}",
+            "namespace": NAMESPACE,
+            "labels": labels,
+            "creationTimestamp": created,
+        },
+        "spec": {"containers": [{"name": main, "image": "spark"}]},
+        "status": {"phase": "Running", "containerStatuses": [{"name": main, "state": state}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("executors", "age", "starting"),
+    [([], 0.0, True), ([False], 0.0, True), ([True], 0.0, False), ([], 90.0, False)],
+    ids=["no executor", "an executor that waits", "an executor", "long ago"],
+)
+def test_a_driver_starts_until_it_has_an_executor(
+    tmp_path: Path, executors: list[bool], age: float, starting: bool
+) -> None:
+    given = apps_of(tmp_path, **{name: PI.replace("name: etl", f"name: {name}") for name in "abc"})
+    server = Server()
+    mine, _, recorder = made_of(given, server)
+    recorder._pod("ADDED", raw_pod("driver", "a-run-of-a-schedule", age=age))
+    for started in executors:
+        recorder._pod("ADDED", raw_pod("executor", "a-run-of-a-schedule", started=started))
+    mine.submit(When.BEFORE, 0.2)
+    assert mine._starting(When.BEFORE) == 3 + starting
 
 
 def test_those_that_do_not_start_hold_the_others_up_for_a_while_only(tmp_path: Path) -> None:
