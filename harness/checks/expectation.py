@@ -28,7 +28,7 @@ def judge(
     predictions are from.
     """
     mine = _without_idle([row for row in known if fnmatchcase(scenario, row.scenario)], findings)
-    judged = [_as_known(finding, mine) for finding in findings]
+    judged = [as_known(finding, mine, scenario) for finding in findings]
     struck = [row for row in mine if any(_strikes(row, finding) for finding in findings)]
     for row in mine:
         if row.strikes == "always" and row not in struck:
@@ -49,8 +49,9 @@ def _looked_for(row: Known, findings: Iterable[Finding]) -> bool:
     return bool(verdicts) and not verdicts & _UNSEEN
 
 
-def _as_known(finding: Finding, known: Iterable[Known]) -> Finding:
-    row = next((row for row in known if _strikes(row, finding)), None)
+def as_known(finding: Finding, known: Iterable[Known], scenario: str) -> Finding:
+    """A finding of a scenario, broken-as-known where it was predicted; else as it is."""
+    row = next((row for row in known if fnmatchcase(scenario, row.scenario) and _strikes(row, finding)), None)
     if row is None:
         return finding
     evidence = {**finding.evidence, "why": row.why, "link": row.link, "way_out": row.way_out, "strikes": row.strikes}

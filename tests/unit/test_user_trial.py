@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -24,7 +25,8 @@ from harness.apps.pods import SparkPod
 from harness.errors import WaitTimeout
 from harness.kube import others
 from harness.kube.models import Event
-from harness.stories.user_apps import on_install
+from harness.matrix.model import Known
+from harness.stories.user_apps import on_install, story
 from harness.verdicts import Finding, Verdict
 
 
@@ -45,6 +47,7 @@ class Server:
         self.created: list[str] = []
         self.deleted: list[str] = []
         self.said: list[str] = []
+        self.known: list[Known] = []
         self.namespaces: list[str] = []
         self.pods: list[SparkPod] = []
         self.warnings: list[Event] = []
@@ -111,7 +114,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         ctx = SimpleNamespace(
             namespace="user-apps", within=lambda seconds: seconds, service_account="spark-jobs", api=nullcontext
         )
-        found = on_install._steps(given, server.said.append, cast(Any, ctx), cast(Any, server))
+        tell = partial(story._Play(cast(Any, SimpleNamespace(say=server.said.append)))._tell, server.known)
+        found = on_install._steps(given, tell, cast(Any, ctx), cast(Any, server))
         return {it.check: it for it in found}
 
     return act
@@ -142,6 +146,16 @@ def test_each_is_told_as_soon_as_it_is_judged_with_how_many_there_are(run: Calla
     assert told[0].startswith("user-app etl: failed (n of 2): SparkApplication etl of f0.yaml:1: exit 1; it is FAILED")
     assert told[1] == "user-app nightly: passed (n of 2)"
     assert [re.findall(r"\((\d) of", it)[0] for it in server.said] == ["1", "2"]
+
+
+def test_a_known_break_is_told_as_one(run: Callable[..., dict[str, Finding]]) -> None:
+    server = Server(etl="FAILED")
+    why = {"why": "Ivy cannot write", "link": "https://example.com/1", "way_out": "set spark.jars.ivy"}
+    server.known = [Known(scenario="user-*", check="user-app *", says="exit 1", strikes="sometimes", **why)]
+    run(server, PI)
+    (told,) = server.said
+    assert told.startswith("user-app etl: broken-as-known (1 of 1): ")
+    assert "known: Ivy cannot write" in told
 
 
 @pytest.mark.parametrize(

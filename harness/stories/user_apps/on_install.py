@@ -28,7 +28,7 @@ from harness.errors import ApiError, WaitTimeout
 from harness.kube import invalid
 from harness.kube.interruptions import findings_of
 from harness.kube.watching import watch_until
-from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off, unavailable, worst
+from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off, unavailable
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -46,17 +46,17 @@ INVALID = "FailedValidation"
 (internal/controller/scheduledsparkapplication/controller.go)."""
 
 
-Say = Callable[[str], None]
+Tell = Callable[[str, Sequence[Finding]], None]
 
 
-def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = (), *, say: Say) -> list[Finding]:
+def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = (), *, tell: Tell) -> list[Finding]:
     """Submit all of them, a few at a time, and follow each to its end, or to where it is to stay.
 
-    `say` is told of each as soon as it is judged, since all of them may take long.
+    `tell` gets the findings of each as soon as it is judged, with its number, since all of them may take long.
     """
     further = [replace(ctx, namespace=it.namespace) for it in places(apps) if it.namespace != ctx.namespace]
     before = [there_before(it) for it in further]
-    found = trial(ctx, partial(_steps, apps, say))
+    found = trial(ctx, partial(_steps, apps, tell))
     for place, there in zip(further, before, strict=True):
         left = check_nothing_left(place, before=there)
         found.append(left.model_copy(update={"check": f"{left.check} ({place.namespace})"}))
@@ -73,7 +73,7 @@ def untried(it: Untried) -> Finding:
     return switched_off(f"user-app {it.where}", str(it))
 
 
-def _steps(apps: UserManifests, say: Say, ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+def _steps(apps: UserManifests, tell: Tell, ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     where = places(apps)
     number = sum(len(it.applications) for it in where)
     judged, telling = itertools.count(1), threading.Lock()
@@ -81,9 +81,7 @@ def _steps(apps: UserManifests, say: Say, ctx: ScenarioContext, objects: Objects
     def tried(place: Place, it: UserManifest) -> list[Finding]:
         found = findings_of(check_of(it), partial(_tried, ctx, place, it))
         with telling:
-            said = f"{check_of(it)}: {worst(found)} ({next(judged)} of {number})"
-            why = next((one.message for one in found if one.verdict is not Verdict.PASSED), "")
-            say(": ".join(filter(None, (said, why.partition("\n")[0]))))
+            tell(f"{next(judged)} of {number}", found)
         return found
 
     for place in where:

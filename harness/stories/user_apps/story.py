@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 from harness.apps import said_before, users
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES
 from harness.apps.places import AT_A_TIME, END_SECONDS, places
+from harness.checks import expectation
 from harness.errors import UsageError
 from harness.matrix.model import Cell, ClusterNeeds, Scenario
 from harness.stories.cluster import PreparedCluster
+from harness.stories.foreseen import foreseen
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
+from harness.verdicts import Finding, Verdict, worst
 
 if TYPE_CHECKING:
     from harness.apps.users import UserManifests
+    from harness.matrix.model import Known
     from harness.matrix.select import Selection
 
 _SECONDS = 120.0
@@ -109,7 +113,7 @@ class _Play(Play[PreparedCluster]):
         self._run = run
 
     def run(self, on: PreparedCluster, cells: Sequence[CellRun]) -> None:
-        from harness.stories.installs.beside import run_beside
+        from harness.stories.installs.beside import Act, run_beside
         from harness.stories.moves import path
         from harness.stories.user_apps import on_install, on_path
 
@@ -118,8 +122,19 @@ class _Play(Play[PreparedCluster]):
             path.run_together(self._run, on, cells, lambda observed, _: on_path.judge(observed, left_out))
         else:
             given = self._run.given
-            act = partial(on_install.run, apps=given.apps, left_out=given.left_out, say=self._run.say)
-            run_beside(self._run, on, cells, lambda _: act)
+
+            def act_of(cell: Cell) -> Act:
+                tell = partial(self._tell, foreseen(self._run, on, cell))
+                return partial(on_install.run, apps=given.apps, left_out=given.left_out, tell=tell)
+
+            run_beside(self._run, on, cells, act_of)
+
+    def _tell(self, known: Sequence[Known], which: str, found: Sequence[Finding]) -> None:
+        """Say what one application came to, in view of what was foreseen."""
+        judged = [expectation.as_known(it, known, NAME) for it in found]
+        why = next((it.message for it in judged if it.verdict is not Verdict.PASSED), "")
+        said = f"{judged[0].check}: {worst(judged)} ({which})"
+        self._run.say(": ".join(filter(None, (said, why.partition("\n")[0]))))
 
 
 def _told(given: Given) -> Iterator[str]:
