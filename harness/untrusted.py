@@ -37,10 +37,13 @@ MEBIBYTE = 2**20
 
 _PACKED = {
     b"\x28\xb5\x2f\xfd": "it is packed with zstd: unpack it first (zstd -d)",
-    b"\x04\x22\x4d\x18": "it is packed with LZ4: unpack it first (lz4 -d)",
-    b"PK\x03\x04": "it is a zip file, which no tool writes images into: unpack it first (unzip)",
+    b"\x04\x22\x6d\x18": "it is packed with LZ4: unpack it first (lz4 -d)",
+    b"pk\x03\x04": "it is a zip file, which no tool writes images into: unpack it first (unzip)",
+    b"<!doctype html": "it is a web page, as where a download wants a login",
+    b"<html": "it is a web page, as where a download wants a login",
+    b"version https://git-lfs": "it is the pointer to a file that Git LFS keeps: git lfs pull",
 }
-"""First bytes → what is told (RFC 8878, 3.1.1; the LZ4 frame format; PKZIP's APPNOTE, 4.3.7)."""
+"""First bytes, in lower case → what is told (RFC 8878, 3.1.1; the LZ4 frame format; PKZIP's APPNOTE, 4.3.7)."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -323,13 +326,13 @@ def require_archive(path: Path, bounds: Bounds) -> None:
 
 
 def _packed(path: Path) -> str:
-    """How a file is packed that Python's tarfile does not read with every version; empty for another one."""
+    """What a file is that is no tar archive, or packed as not every version of Python reads it; else empty."""
     try:
         with path.open("rb") as stream:
-            first = stream.read(4)
+            first = stream.read(64).lstrip().lower()
     except OSError:
         return ""
-    return next((how for begins, how in _PACKED.items() if first == begins), "")
+    return next((how for begins, how in _PACKED.items() if first.startswith(begins)), "")
 
 
 def _why(broken: Exception) -> str:

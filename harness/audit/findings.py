@@ -89,6 +89,11 @@ _RULES = (
         severity=Severity.ERROR,
         meaning="The registry denies access to the image: it is private or does not exist.",
     ),
+    Rule(
+        name="no-image",
+        severity=Severity.WARNING,
+        meaning="The name is that of a chart or another artifact, and not of a container image.",
+    ),
     Rule(name="private", severity=Severity.WARNING, meaning="The image can only be pulled with credentials."),
     Rule(name="one-platform", severity=Severity.NOTE, meaning="The image is available for one platform only."),
     Rule(

@@ -146,6 +146,8 @@ def _told(image: ImageReference, seen: Seen | None, *, known_bad: bool) -> list[
         return [] if known_bad else [Finding(rule="missing", message=seen.message)]
     if seen.state == "refused":
         return [Finding(rule="refused", message=f"{seen.message}; it is private or does not exist")]
+    if seen.artifact:
+        return [Finding(rule="no-image", message=f"it is {seen.artifact}, of which no node makes a container")]
     found = []
     if seen.private:
         found.append(Finding(rule="private", message=f"{image.registry} requires a login for it"))

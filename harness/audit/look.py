@@ -18,6 +18,7 @@ from harness.images.logins import TokenFile
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.registries.client import Manifest, RegistryClient
+from harness.registries.manifest_shape import artifact
 from harness.registries.referrers import Referrer, in_index, referrers
 from harness.settings import SourceKind
 
@@ -34,8 +35,8 @@ class Seen:
     `state` is `unavailable` if no server for it could be reached: then nothing is known about the image, and what
     follows is about the foundry's own build, if there is one (`stand_in`). `message` is the answer in words. `size`
     is that of the manifest, in bytes. `labels` are those of the image configuration (of the first platform),
-    `annotations` those of manifest or index, both of `org.opencontainers.image.*` only. `unproven` says why signatures
-    could not be looked up.
+    `annotations` those of manifest or index, both of `org.opencontainers.image.*` only. `artifact` is what it
+    is, if it is no container image. `unproven` says why signatures could not be looked up.
     """
 
     state: State
@@ -49,6 +50,7 @@ class Seen:
     platforms: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    artifact: str = ""
     proofs: tuple[Referrer, ...] = ()
     unproven: str = ""
 
@@ -120,7 +122,8 @@ class Eyes:
     def _described(self, client: RegistryClient, image: ImageReference, *, private: bool) -> Seen:
         manifest = client.manifest(image)
         pinned = image.pinned(manifest.descriptor.digest)
-        platforms = client.platforms(pinned)
+        what = artifact(manifest.content)
+        platforms = () if what else client.platforms(pinned)
         proofs, unproven = _proofs(client, image.repository, manifest)
         labels: Mapping[str, object] = {}
         if platforms:
@@ -140,6 +143,7 @@ class Eyes:
             platforms=tuple(map(str, platforms)),
             labels=_ours(labels),
             annotations=_ours(manifest.content.get("annotations") or {}),
+            artifact=what,
             proofs=proofs,
             unproven=unproven,
         )

@@ -115,6 +115,7 @@ def _image(image: Audited) -> dict[str, Any]:
             "size": seen.size,
             "private": seen.private,
             "platforms": list(seen.platforms),
+            "artifact": seen.artifact,
             "labels": dict(seen.labels),
             "annotations": dict(seen.annotations),
             "proofs": [

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.errors import DiskError, HarnessError, RegistryError, UnavailableError
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.images.references import ImageReference
-from harness.registries.manifest_shape import require_image
+from harness.registries.manifest_shape import require_image, require_unpackable
 from harness.registries.platform_choice import Platform, chain_to, entry_for, listed_platforms, platform_from
 from harness.registries.push import RawManifest, Transfer
 from harness.waiting import Cancelled, Deadline, cancelled
@@ -209,7 +210,7 @@ class Filling:
         require_usable(own, name)
         config = own.content["config"]
         # Also of an index: where content is on a host that is blocked, this is known now, and not with a cluster made.
-        self._config(client, asked.image, own)
+        require_unpackable(own.content, _json(self._config(client, asked.image, own)), name)
         return CachedImage(
             reference=asked.image.canonical,
             digest=top.digest,
@@ -247,10 +248,7 @@ class Filling:
     def _platform_said(self, client: Transfer, image: ImageReference, manifest: RawManifest) -> Platform:
         """For what a manifest is by its configuration. Raises UnavailableError where that is none of an image."""
         require_usable(manifest, f"{image} at {client.server}")
-        try:
-            said = json.loads(self._config(client, image, manifest))
-        except ValueError:
-            said = None
+        said = _json(self._config(client, image, manifest))
         if not isinstance(said, dict) or not said.get("os"):
             raise UnavailableError(
                 f"{image} at {client.server} is no container image: its configuration "
@@ -272,6 +270,14 @@ class Filling:
             f"{what} cannot be stored in {self._cache.root}: {full.strerror}",
             "free some space, or give image_cache_gb in harness.toml a smaller value",
         )
+
+
+def _json(content: bytes) -> Any:
+    """What JSON holds; None for what is none."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 class _Countdown:

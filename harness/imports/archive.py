@@ -20,7 +20,7 @@ from harness.foundry.assemble import Image, share
 from harness.image_cache.filling import require_usable
 from harness.images import media_types
 from harness.images.references import ImageReference
-from harness.registries.manifest_shape import artifact
+from harness.registries.manifest_shape import artifact, require_unpackable
 from harness.registries.push import as_manifest
 from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, from_json, no_file, opened
 from harness.wording import counted
@@ -221,8 +221,13 @@ def _for_machine(
 
 def _require_usable(file: Path, root: Path, descriptor: Descriptor) -> None:
     """Raise UsageError for what no node makes a container of, as for an image of a registry."""
+    manifest = _checked(file, root, descriptor)
     try:
-        require_usable(as_manifest(_checked(file, root, descriptor).read_bytes()), f"the image of {file}")
+        require_usable(as_manifest(manifest.read_bytes()), "its image")
+        document = _document(file, manifest)
+        config = _blob(root, document["config"]["digest"])
+        if config.is_file():
+            require_unpackable(document, _document(file, config), "its image")
     except UnavailableError as refused:
         raise UsageError(f"{file} cannot be used: {refused.message}", refused.next_step) from refused
 

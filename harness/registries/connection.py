@@ -289,7 +289,7 @@ class Connection:
     def _token_in(self, response: httpx.Response, who: str, scope: str) -> str:
         """The token that a token server answered with. Raises RegistryError, as a node fails without one."""
         if response.status_code != 200:
-            raise of_token_server(self.answered(response, scope, server=who), self.host)
+            raise of_token_server(self.answered(response, scope, server=who), self.host, response)
         answer = json_of(response, who, self.host)
         token = answer.get("token") or answer.get("access_token")
         # It becomes a header, and what is none there is no token.

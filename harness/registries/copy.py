@@ -113,7 +113,7 @@ def read_tree(
     subjects = list(own) if with_referrers else []
     while subjects:
         subject = subjects.pop(0)
-        for digest, tag in names(source, image.repository, subject.digest):
+        for digest, tag in _named(source, image.repository, subject.digest):
             if tag:
                 tags[tag] = digest
             if digest in known:
@@ -229,6 +229,17 @@ def _below(
                 seen.add(it.digest)
                 yield it
     yield manifest
+
+
+def _named(source: Transfer, repository: str, digest: str) -> Iterator[tuple[str, str]]:
+    """The names of an image's referrers, which a registry may keep from whoever may have the image."""
+    try:
+        yield from names(source, repository, digest)
+    except RegistryError as refused:
+        if refused.status not in (401, 403):
+            raise
+        step = f"leave out signatures and attestations (--no-referrers); or {refused.next_step}"
+        raise RegistryError(refused.message, step, status=refused.status) from refused
 
 
 def _adopt_list(source: Transfer, repository: str, target: Transfer, to: str, tag: str) -> None:

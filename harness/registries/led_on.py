@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from harness.registries.connection import Connection
 
 MOST = 5
+"""How often a push is led on."""
+_CORRECT = (
+    "have the registry's operator correct the address that it takes for its own (its external URL; Host and "
+    "X-Forwarded-Proto of a proxy before it)"
+)
 _THE_SAME_AGAIN = (HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT)
 """After any other redirect, clients go on with a GET (RFC 9110, 15.4), which pushes nothing."""
 
@@ -32,7 +37,15 @@ def pushed_on(client: Connection, response: httpx.Response) -> str:
     raise RegistryError(
         f"{client.server} answered {response.status_code} to a push, and leads to {there.scheme}://"
         f"{there.netloc.decode()}{there.path}",
-        f"give DST the name that it has there ({there.netloc.decode()}/…); or have who runs {client.host} correct the "
-        "address that it takes for its own (its external URL; Host and X-Forwarded-Proto of a proxy before it)",
+        f"give DST the name that it has there ({there.netloc.decode()}/…); or {_CORRECT}",
         status=response.status_code,
+    )
+
+
+def continued(client: Connection, put: httpx.URL, why: str, status: int = 0) -> RegistryError:
+    """The error for an upload that a registry continues at another server, which did not take it."""
+    return RegistryError(
+        f"{client.server} continues an upload at {put.scheme}://{put.netloc.decode()}, which gets no login: {why}",
+        _CORRECT,
+        status=status,
     )

@@ -14,10 +14,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from harness.errors import RegistryError
 from harness.images import media_types
 from harness.images.references import is_digest
+from harness.wording import counted
 
 _IMAGE_CONFIGS = (media_types.CONFIG, "application/vnd.docker.container.image.v1+json", "application/octet-stream", "")
 """What nodes take for an image's configuration; containerd reads the third as the second (ConvertManifest)."""
-_LAYERS = ("application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.", "application/octet-stream")
+_LAYER_OF_OCI = "application/vnd.oci.image.layer."
+_LAYERS = (_LAYER_OF_OCI, "application/vnd.docker.image.rootfs.", "application/octet-stream")
+_LAYERS_OF_DOCKER = tuple(
+    f"application/vnd.docker.image.rootfs.{it}"
+    for it in ("diff.tar", "diff.tar.gzip", "diff.tar.zstd", "foreign.diff.tar", "foreign.diff.tar.gzip")
+)
 # Words in media types of what is stored as images are (helm.sh/docs/topics/registries; cosign's and in-toto's specs).
 _ARTIFACTS = {
     "cncf.helm": "a Helm chart",
@@ -138,6 +144,39 @@ def artifact(content: Mapping[str, Any]) -> str:
     types = [it for it in (*named, *foreign) if it]
     known = (what for words, what in _ARTIFACTS.items() if any(words in it for it in types))
     return next(known, f"an artifact of the type {types[0] if types else config}")
+
+
+def require_unpackable(content: Mapping[str, Any], config: object, name: str) -> None:
+    """Raise RegistryError for an image that a node does not unpack: its configuration is no JSON object, or names more
+    or fewer layers than there are.
+
+    A node counts only what its media type says is a layer, and a configuration without `rootfs` names none (containerd
+    2.2.9, core/unpack/unpacker.go: Unpack and unpack, client/image.go: getLayers, core/images/mediatypes.go:
+    IsLayerType).
+    """
+    if not isinstance(config, dict):
+        raise _not_unpacked(name, "its configuration is no JSON object")
+    rootfs = config.get("rootfs")
+    named = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    ids = named if isinstance(named, list) else []
+    there = content.get("layers") or []
+    layers = [it for it in there if _is_layer(str(it.get("mediaType") or ""))]
+    if len(ids) == len(layers):
+        return
+    others = "" if len(layers) == len(there) else f", of which nodes unpack {len(layers)} by their media types"
+    raise _not_unpacked(
+        name, f"its manifest has {counted(len(there), 'layer')}{others}, and its configuration names {len(ids)}"
+    )
+
+
+def _is_layer(media_type: str) -> bool:
+    return media_type.startswith(_LAYER_OF_OCI) or media_type.partition("+")[0] in _LAYERS_OF_DOCKER
+
+
+def _not_unpacked(name: str, why: str) -> RegistryError:
+    return RegistryError(
+        f"{name} cannot be unpacked: {why}", "build the image again, and push it with a current client", status=200
+    )
 
 
 def require_image(content: Mapping[str, Any], name: str) -> None:

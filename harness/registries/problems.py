@@ -109,14 +109,18 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     )
 
 
-def of_token_server(refused: RegistryError, host: str) -> RegistryError:
-    """The same about a token server, where only a refusal, a limit and a failure say anything of what was asked for.
+def of_token_server(refused: RegistryError, host: str, response: httpx.Response) -> RegistryError:
+    """The same about a token server's response, of which only a refusal, a limit and a failure are about the image.
 
     That it answers 404 does not make an image missing.
     """
     status = refused.status
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS) or status >= 500:
         return refused
+    if response.request.method == "POST" and status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        # It has only the older of the two ways to get a token, which takes a password.
+        step = f"the login is an identity token, which this server does not take: docker login {host} with a password"
+        return RegistryError(refused.message, f"{step} or an access token")
     return RegistryError(refused.message, pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host))
 
 
@@ -162,13 +166,13 @@ def _step(response: httpx.Response, host: str, said: str) -> str:
         return f"it takes {_ALONE}: {_OTHERWISE}"
     if is_page(response) and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return pull_messages.next_step(pull_messages.NOT_A_REGISTRY, host)
-    if "/blobs/" not in _first_path(response):
-        meant = pull_messages.of_status(status, host)
-        # What no node can be told, such as 204, is odd all the same.
-        return meant.next_step if meant.is_recognised else pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host)
-    address = _STORAGE if _is_of_storage(response) else _BLOB
-    told = f"unexpected status from GET request to {address}: {status}"
-    return pull_messages.read(told, image=f"{host}/image").next_step
+    meant = pull_messages.of_status(status, host)
+    if "/blobs/" in _first_path(response):
+        address = _STORAGE if _is_of_storage(response) else _BLOB
+        told = f"unexpected status from GET request to {address}: {status}"
+        meant = pull_messages.read(told, image=f"{host}/image")
+    # What no node can be told, such as 204, is odd all the same.
+    return meant.next_step if meant.is_recognised else pull_messages.next_step(pull_messages.REGISTRY_ANSWER, host)
 
 
 def _first_path(response: httpx.Response) -> str:

@@ -20,7 +20,7 @@ from harness.errors import RegistryError
 from harness.images import media_types
 from harness.late import httpx
 from harness.registries.client import NO_HEAD, RegistryClient, announced
-from harness.registries.led_on import MOST, pushed_on
+from harness.registries.led_on import MOST, continued, pushed_on
 from harness.registries.manifest_shape import require_sound
 from harness.registries.problems import is_page, of_page, says_page
 from harness.registries.refused_pushes import push_refused
@@ -245,19 +245,17 @@ class Transfer(RegistryClient):
     def _upload(self, repository: str, digest: str, file: Path) -> None:
         begun = self._write("POST", repository, f"{self.address(repository)}/blobs/uploads/", content=b"")
         if begun.status_code != 202 or "location" not in begun.headers:
-            raise push_refused(self, begun, f"the start of an upload to {repository}")
+            what = f"the start of an upload to {repository}"
+            raise push_refused(self, begun, what + (", without a Location" if begun.status_code == 202 else ""))
         location = httpx.URL(self.led_to(str(begun.url), begun.headers["location"]))
         put = location.copy_merge_params({"digest": digest})
-        response = self._write("PUT", repository, str(put), content=file)
+        try:
+            response = self._write("PUT", repository, str(put), content=file)
+        except RegistryError as error:
+            raise error if self.is_own(str(put)) else continued(self, put, error.message) from error
         if response.status_code not in (201, 204):
             if not self.is_own(str(put)):
-                raise RegistryError(
-                    f"{self.server} continues an upload at {put.scheme}://{put.netloc.decode()}, which gets no login "
-                    f"and answered {response.status_code}",
-                    "have the registry's operator correct the address that it takes for its own (its external URL; "
-                    "Host and X-Forwarded-Proto of a proxy before it)",
-                    status=response.status_code,
-                )
+                raise continued(self, put, f"it answered {response.status_code}", response.status_code)
             raise push_refused(self, response, f"the blob {repository}@{digest}")
 
     def _write(

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from harness.errors import RegistryError
+from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.problems import is_page, refused_by_ghcr
 from harness.registries.refused_logins import by_a_firewall, expired
@@ -61,6 +62,11 @@ def refused_push(status: int, said: str) -> str:
     return next((step for words, step in _SAID.items() if re.search(words, said, re.I)), "")
 
 
+def _speaks_json(response: httpx.Response) -> bool:
+    """Whether an answer can be a registry's, and not that of a web server without one (`404 page not found`)."""
+    return not response.content.strip() or response.content.lstrip().startswith((b"{", b"["))
+
+
 def push_refused(client: Connection, response: httpx.Response, what: str) -> RegistryError:
     """The error for a refused push: the token needs other rights than for a pull."""
     error = client.answered(response, what)
@@ -72,6 +78,8 @@ def push_refused(client: Connection, response: httpx.Response, what: str) -> Reg
         step = barred
     elif known:
         step = known
+    elif response.status_code == 404 and not _speaks_json(response):
+        step = pull_messages.next_step(pull_messages.NOT_A_REGISTRY, client.host)
     elif response.status_code == 404:
         # Of what is not there, a push asks for nothing but the place to push to.
         step = (

@@ -48,9 +48,8 @@ def push_image(
     `more` are further keys of the manifest, such as `subject` and `artifactType`.
     """
     platform = {"os": "linux", "architecture": architecture}
-    config = json.dumps(
-        {**platform, "config": {"Labels": labels or {"test": label}}, "rootfs": {"type": "layers", "diff_ids": []}}
-    )
+    roots = {"type": "layers", "diff_ids": [digest_of(it) for it in layers]}
+    config = json.dumps({**platform, "config": {"Labels": labels or {"test": label}}, "rootfs": roots})
     for blob in (config.encode(), *layers):
         _push_blob(client, url, repository, blob)
     descriptor = {"mediaType": _CONFIG, "digest": digest_of(config.encode()), "size": len(config)}

@@ -92,6 +92,20 @@ def test_the_login_of_the_settings_sees_what_nobody_else_may(tmp_path: Path, ref
     assert (seen.state, seen.private, seen.platforms) == ("found", private, ("linux/amd64",))
 
 
+def test_a_chart_in_the_place_of_an_image_is_named() -> None:
+    config = CONFIG | {"mediaType": "application/vnd.cncf.helm.config.v1+json"}
+    document = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
+
+    def answer(request: Request) -> Answer:
+        found = request.path.endswith("/1") or "/manifests/sha256:" in request.path
+        return Answer(200, json.dumps(document), {"Content-Type": MANIFEST}) if found else Answer(404, '{"errors": []}')
+
+    with answering(answer) as server, Eyes("upstream", MirrorMap(), timeout=5) as eyes:
+        image = ImageReference.parse(f"{server.address}/a/b:1")
+        (finding,) = _told(image, eyes.look(image), known_bad=False)
+    assert (finding.rule, finding.message) == ("no-image", "it is a Helm chart, of which no node makes a container")
+
+
 def test_a_login_that_is_refused_does_not_hide_that_an_image_is_missing(tmp_path: Path) -> None:
     def answer(request: Request) -> Answer:
         if request.path.startswith("/token"):

@@ -36,7 +36,13 @@ def a_chart(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def without_platform(manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
-    return manifest | {"config": put(folder, {"rootfs": {}}) | {"mediaType": media_types.CONFIG}}
+    return manifest | {
+        "config": put(folder, {"rootfs": {"diff_ids": ["sha256:1"]}}) | {"mediaType": media_types.CONFIG}
+    }
+
+
+def more_layers(manifest: dict[str, Any], _: Path) -> dict[str, Any]:
+    return manifest | {"layers": manifest["layers"] * 2}
 
 
 def layer(**more: Any) -> Change:
@@ -54,6 +60,7 @@ def layer(**more: Any) -> Change:
         (lambda manifest, _: {"schemaVersion": 1, "fsLayers": []}, "is of Docker's schema 1"),
         (layer(urls=["https://example.com/a"]), "1 foreign layer, stored elsewhere"),
         (layer(mediaType=f"{media_types.LAYER}+gzip+encrypted"), "1 encrypted layer, for which"),
+        (more_layers, "its manifest has 2 layers, and its configuration names 1"),
         (layer(size=3), r"has \d+ bytes, and is listed with 3"),
     ],
 )
@@ -95,7 +102,13 @@ def test_docker_saves_an_image_without_layers(tmp_path: Path, rootfs: dict[str, 
 
 @pytest.mark.parametrize(
     ("begins", "said"),
-    [(b"\x28\xb5\x2f\xfd", r"packed with zstd.*zstd -d"), (b"PK\x03\x04", "a zip file"), (b"\x04\x22M\x18", "LZ4")],
+    [
+        (b"\x28\xb5\x2f\xfd", r"packed with zstd.*zstd -d"),
+        (b"PK\x03\x04", "a zip file"),
+        (b"\x04\x22M\x18", "LZ4"),
+        (b"\n<!DOCTYPE html>", "it is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
 )
 def test_how_an_archive_is_packed_is_told(tmp_path: Path, begins: bytes, said: str) -> None:
     (tmp_path / "image.tar").write_bytes(begins + b"content" * 200)

@@ -33,8 +33,9 @@ def described(content: bytes, **more: object) -> dict[str, Any]:
     return {"mediaType": media_types.MANIFEST, "digest": digest(content), "size": len(content), **more}
 
 
-CONFIG = json.dumps(AMD64).encode()
 LAYER = b"a layer"
+ROOTS = {"rootfs": {"type": "layers", "diff_ids": [digest(LAYER)]}}
+CONFIG = json.dumps(AMD64 | ROOTS).encode()
 
 
 def manifest(**changed: object) -> bytes:
@@ -292,8 +293,10 @@ def test_what_has_another_configuration_is_no_image(config: bytes, tmp_path: Pat
 
 
 def test_an_image_may_have_no_layers(tmp_path: Path) -> None:
-    found = fetched(Registry(manifest(layers=None)), tmp_path)
-    assert [it.digest for it in found.blobs] == [digest(CONFIG)] if found else False
+    config = json.dumps(AMD64).encode()
+    listed = described(config, mediaType=media_types.CONFIG)
+    found = fetched(Registry(manifest(layers=None, config=listed), blobs=(config,)), tmp_path)
+    assert [it.digest for it in found.blobs] == [digest(config)] if found else False
 
 
 def test_no_error_of_these_is_anything_else(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_an_upload_that_goes_on_elsewhere_takes_no_login_along(file: Path) -> No
         with (
             answering(answer) as server,
             Transfer(None, server.address, credentials=login, push=True, attempts=1) as client,
-            pytest.raises(RegistryError, match=rf"at http://{elsewhere.address}, which gets no login and answered 401"),
+            pytest.raises(RegistryError, match=rf"at http://{elsewhere.address}, which gets no login: it answered 401"),
         ):
             client.upload("a/b", DIGEST, file)
 

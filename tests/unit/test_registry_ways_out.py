@@ -20,6 +20,7 @@ from harness.errors import RegistryError
 from harness.images import media_types
 from harness.images.credentials import Credentials
 from harness.images.references import ImageReference
+from harness.registries.copy import read_tree
 from harness.registries.push import Transfer, as_manifest, digest_of
 
 LOGIN = Credentials(username="me", password=SecretStr("word"), origin="docker login")
@@ -140,6 +141,56 @@ def test_where_a_registry_leads_to_wants_a_name_of_its_own() -> None:
         assert {it.authorization for it in there.requests} == {""}
     assert f"name the image as it is there ({there.address}/…)" in error.next_step
     assert "asked for as me" not in error.next_step
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_an_identity_token_wants_a_server_that_takes_it(status: int) -> None:
+    def answer(request: Request) -> Answer:
+        if "/token" in request.path:
+            return Answer(status, "{}")
+        return Answer(401, headers={"WWW-Authenticate": 'Bearer realm="/token",service="it"'})
+
+    error = said(answer, manifest, Credentials(identity_token=SecretStr("identity")))
+    assert error.next_step.startswith("the login is an identity token, which this server does not take: docker login ")
+
+
+@pytest.mark.parametrize("body", ["<html>Not Found</html>", "404 page not found\n"])
+def test_what_is_no_registry_makes_no_repository(body: str) -> None:
+    error = said(lambda request: Answer(404, body), put)
+    assert error.next_step.startswith("look for a captive portal or a proxy between the node and ")
+
+
+@pytest.mark.parametrize("body", ["", '{"errors": [{"status": 404, "message": "no such repository"}]}'])
+def test_a_registry_wants_a_repository_to_be_made(body: str) -> None:
+    assert said(lambda request: Answer(404, body), put).next_step.startswith("create the repository")
+
+
+@pytest.mark.parametrize("status", [202, 418])
+def test_an_upload_that_is_answered_oddly_is_the_registrys(status: int, tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(MANIFEST)
+    error = said(lambda request: Answer(status), lambda it: it.upload("a/b", digest_of(MANIFEST), tmp_path / "blob"))
+    assert ("without a Location" in error.message) == (status == 202)
+    assert error.next_step.startswith("ask who runs ")
+
+
+def test_an_upload_that_goes_on_where_nobody_is_says_who_led_there(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(MANIFEST)
+    error = said(
+        lambda request: Answer(202, headers={"Location": "http://127.0.0.1:1/upload"}),
+        lambda it: it.upload("a/b", digest_of(MANIFEST), tmp_path / "blob"),
+    )
+    assert " continues an upload at http://127.0.0.1:1, which gets no login: 127.0.0.1:1, to which " in error.message
+    assert error.next_step.startswith("have the registry's operator correct the address")
+
+
+def test_referrers_that_are_kept_back_can_be_left_out() -> None:
+    def answer(request: Request) -> Answer:
+        if "/referrers/" in request.path:
+            return Answer(403, '{"errors": [{"code": "DENIED"}]}')
+        return Answer(200, MANIFEST, {"Content-Type": media_types.MANIFEST})
+
+    error = said(answer, lambda it: read_tree(it, ImageReference.parse(f"{it.host}/a/b:1")))
+    assert error.next_step.startswith("leave out signatures and attestations (--no-referrers); or ")
 
 
 @contextmanager
