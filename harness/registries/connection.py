@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -23,6 +24,7 @@ from harness.registries.by_proxy import transport, unusable
 from harness.registries.challenges import challenges
 from harness.registries.error_words import error_in
 from harness.registries.in_time import begun
+from harness.registries.pace import ANSWER_SECONDS, Body
 from harness.registries.problems import answered, of_token_server, retry_after, unreachable
 from harness.registries.refused_logins import Asking, at_another_server, step_after
 from harness.registries.trusted import trusted
@@ -67,8 +69,7 @@ class Connection:
         self.root = api_root(address.replace("http://", "https://", 1) if ca and mirror is None else address)
         self._credentials = (mirror.credentials if mirror else None) or credentials
         self._mirror = mirror
-        self._attempts = attempts
-        self._timeout = timeout
+        self._attempts, self._timeout = attempts, timeout
         self._lock = threading.Lock()
         self._authorizations: dict[str, str] = {}
         if proxy := self._unusable_proxy():
@@ -133,8 +134,8 @@ class Connection:
 
     def _answering(self, response: httpx.Response, asked: str = "") -> str:
         """Who gave an answer, for messages: registries lead to other hosts, for content above all."""
-        netloc = response.url.netloc.decode()
-        if not response.history or netloc == response.history[0].url.netloc.decode():
+        netloc, history = response.url.netloc.decode(), response.history
+        if not history or netloc == history[0].url.netloc.decode():
             return asked or self.server
         return f"{netloc}, to which {asked or self.server} redirects,"
 
@@ -207,13 +208,15 @@ class Connection:
         return granted
 
     def _once(self, method: str, url: str, authorization: str | None) -> httpx.Response:
-        headers = {**_ACCEPT, "Authorization": authorization} if authorization else _ACCEPT
+        headers = _ACCEPT | ({"Authorization": authorization} if authorization else {})
         return self._answer_to(self._http.build_request(method, url, headers=headers), self.server)
 
-    def _answer_to(self, request: httpx.Request, who: str, *, follow: bool = True) -> httpx.Response:
-        """The whole answer to a request. Raises RegistryError, which names `who` was asked."""
+    def _answer_to(
+        self, request: httpx.Request, who: str, *, follow: bool = True, body: Body | bytes = b""
+    ) -> httpx.Response:
+        """The whole answer to a request with this content. Raises RegistryError, which names `who` was asked."""
         try:
-            response = self._begun(request, follow=follow)
+            response = self._begun(request, follow=follow, body=body)
             try:
                 return self._whole(response, who)
             finally:
@@ -221,10 +224,11 @@ class Connection:
         except httpx.HTTPError as error:
             raise self.lost(error, who) from error
 
-    def _begun(self, request: httpx.Request, *, follow: bool = True) -> httpx.Response:
+    def _begun(self, request: httpx.Request, *, follow: bool = True, body: Body | bytes = b"") -> httpx.Response:
         """The response to a request, whose content is to be read. Raises httpx.HTTPError."""
-        seconds = _PATIENCE * self._timeout
-        return begun(lambda: self._http.send(request, stream=True, follow_redirects=follow), request, seconds=seconds)
+        seconds = ANSWER_SECONDS if body else _PATIENCE * self._timeout
+        send = partial(self._http.send, request, stream=True, follow_redirects=follow)
+        return begun(send, request, seconds=seconds, body=body)
 
     def lost(self, error: httpx.HTTPError, who: str = "") -> RegistryError:
         """The error for a server that did not answer, or not to the end; `who` was asked, if it was not this one."""

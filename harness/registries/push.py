@@ -18,18 +18,18 @@ from typing import Any, TypeVar
 
 from harness.errors import RegistryError
 from harness.images import media_types
+from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.client import NO_HEAD, RegistryClient, announced
 from harness.registries.led_on import MOST, continued, pushed_on
 from harness.registries.manifest_shape import require_sound
+from harness.registries.pace import ANSWER_SECONDS, PART, Body, Pace, TooSlowError, told
 from harness.registries.problems import is_page, of_page, says_page
 from harness.registries.refused_pushes import push_refused
 from harness.waiting import pause
 
-_CHUNK = 1 << 20
 _LONGEST_PAUSE = 10.0
-# A registry may hash a whole layer before it answers that it has it.
-_UPLOAD_SECONDS = {"timeout": 10.0, "read": 600.0, "write": 120.0}
+_UPLOAD_SECONDS = {"timeout": 10.0, "read": ANSWER_SECONDS, "write": 120.0}
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 _Sent = TypeVar("_Sent")
 
@@ -126,7 +126,7 @@ class Transfer(RegistryClient):
     def download(self, repository: str, digest: str, size: int, file: Path) -> None:
         """Fetch a blob into a file and verify its digest; a partially fetched file is resumed.
 
-        A broken connection is resumed as well, up to `attempts` times without progress. Raises RegistryError.
+        A broken connection is resumed as well, up to `attempts` times that bring next to nothing. Raises RegistryError.
         """
         left = self._attempts
         file.touch()
@@ -136,7 +136,10 @@ class Transfer(RegistryClient):
                 try:
                     self._fetch(repository, digest, size, file, start)
                 except RegistryError as error:
-                    left = self._attempts if file.stat().st_size > start else left - 1
+                    came = file.stat().st_size - start
+                    # Half of the rest is something, too: so ends what breaks off in the middle each time.
+                    advanced = came >= min(PART, (size - start + 1) // 2) and not isinstance(error, TooSlowError)
+                    left = self._attempts if advanced else left - 1
                     if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                         # Some do not give parts: from the beginning, then.
                         file.write_bytes(b"")
@@ -159,15 +162,17 @@ class Transfer(RegistryClient):
                     status=200,
                 )
 
-    def check(self, repository: str, digest: str) -> int:
+    def check(self, repository: str, digest: str, *, most: int) -> int:
         """Read a whole blob without storing it, and return its size in bytes. Raises RegistryError for a wrong
-        digest."""
+        digest, and for more than `most` bytes."""
         hasher = _DIGESTS[_algorithm(digest)]()
         size = 0
         with self._reading(repository, digest, 0) as response:
             for chunk in self._received(response):
                 hasher.update(chunk)
                 size += len(chunk)
+                if size > most:
+                    break
         found = f"{_algorithm(digest)}:{hasher.hexdigest()}"
         if found != digest:
             raise RegistryError(
@@ -283,17 +288,11 @@ class Transfer(RegistryClient):
             if authorization:
                 headers["Authorization"] = authorization
             headers["Content-Length"] = str(content.stat().st_size if isinstance(content, Path) else len(content))
-            try:
-                response = self._http.request(
-                    method,
-                    url,
-                    headers=headers,
-                    content=self._sent(content) if isinstance(content, Path) else content,
-                    timeout=httpx.Timeout(**_UPLOAD_SECONDS),
-                    follow_redirects=False,
-                )
-            except httpx.HTTPError as error:
-                raise self.lost(error) from error
+            body = Body(content, self._go_on) if isinstance(content, Path) else content
+            request = self._http.build_request(
+                method, url, headers=headers, content=body, timeout=httpx.Timeout(**_UPLOAD_SECONDS)
+            )
+            response = self._answer_to(request, self.server, follow=False, body=body)
             if response.status_code != 401 or last or not self._renewed(response, scope, authorization):
                 break
         return response
@@ -337,17 +336,17 @@ class Transfer(RegistryClient):
                 raise of_page(refusal, self._answering(refusal), self.host)
             raise self.answered(refusal, f"the blob {repository}@{digest}")
 
-    def _sent(self, file: Path) -> Iterator[bytes]:
-        with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                self._go_on()
-                yield chunk
-
     def _received(self, response: httpx.Response) -> Iterator[bytes]:
+        pace = Pace()
         try:
             for chunk in response.iter_raw():
                 self._go_on()
                 yield chunk
+                if pace.lags(len(chunk)):
+                    raise TooSlowError(
+                        f"{self._answering(response)} did not send {told()} of a blob",
+                        pull_messages.next_step(pull_messages.TIMEOUT, self.host),
+                    )
         except httpx.HTTPError as error:
             raise self.lost(error) from error
 

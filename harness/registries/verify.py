@@ -126,7 +126,7 @@ def _referrers(theirs: Tree, target: Transfer, to: ImageReference) -> Iterator[C
 
 def _readable(target: Transfer, repository: str, blob: Blob, read: list[int]) -> Compared:
     try:
-        size = target.check(repository, blob.digest)
+        size = target.check(repository, blob.digest, most=blob.size)
     except RegistryError as error:
         return Compared(what=f"blob {blob.digest}", same=False, seen=error.message)
     read.append(size)

@@ -82,7 +82,7 @@ def test_what_a_proxy_would_compress_arrives_as_it_is(tmp_path: Path) -> None:
 
     with answering(answer) as server, Transfer(None, server.address, attempts=1) as client:
         client.download("a/b", DIGEST, len(CONTENT), tmp_path / "arrived")
-        assert client.check("a/b", DIGEST) == len(CONTENT)
+        assert client.check("a/b", DIGEST, most=99) == len(CONTENT)
 
 
 @pytest.mark.parametrize("status", [404, 406])

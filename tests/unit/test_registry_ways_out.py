@@ -219,7 +219,7 @@ def dribbling() -> Iterator[str]:
         listening.close()
 
 
-@pytest.mark.parametrize("use", [manifest, lambda client: client.check("a/b", digest_of(MANIFEST))])
+@pytest.mark.parametrize("use", [manifest, lambda client: client.check("a/b", digest_of(MANIFEST), most=99)])
 def test_headers_that_dribble_are_not_heard_for_ever(use: Use, tmp_path: Path) -> None:
     began = time.monotonic()
     with dribbling() as address, Transfer(None, address, attempts=1, timeout=0.1) as client:
