@@ -26,3 +26,14 @@ def challenges(refusal: httpx.Response) -> dict[str, dict[str, str]]:
             else:
                 asked[key.lower()] = re.sub(r"\\(.)", r"\1", quoted) or bare
     return found
+
+
+def repository_in(asked: str, scope: str) -> str:
+    """The repository that the scope of a challenge is about, empty where it is about none.
+
+    Of several, which come in any order (distribution, registry/auth/token/accesscontroller.go), that of `scope`, which
+    was to be asked for, else the first.
+    """
+    names = [it.partition(":")[2].rpartition(":")[0] for it in asked.split() if it.startswith("repository:")]
+    wanted = scope.partition(":")[2].rpartition(":")[0]
+    return wanted if wanted in names else next((it for it in names if it), "")

@@ -21,7 +21,7 @@ from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.answers import json_of, whole
 from harness.registries.by_proxy import transport, unusable
-from harness.registries.challenges import challenges
+from harness.registries.challenges import challenges, repository_in
 from harness.registries.error_words import error_in
 from harness.registries.in_time import begun
 from harness.registries.pace import ANSWER_SECONDS, Body
@@ -307,9 +307,8 @@ class Connection:
 
     def _scopes_asked(self, challenge: str, scope: str) -> Sequence[str]:
         """The scopes to ask for, as nodes do: a registry may have the repository below a project that only it knows."""
-        kind, _, rest = challenge.partition(":")
-        name = rest.rpartition(":")[0]
-        if kind != "repository" or not name:
+        name = repository_in(challenge, scope)
+        if not name:
             return [scope]
         there = self._scope(name)
         return [there] if self._is_mirror else sorted({scope, there})

@@ -42,6 +42,12 @@ def pushed_on(client: Connection, response: httpx.Response) -> str:
     )
 
 
+def completing(location: str, digest: str) -> httpx.URL:
+    """The address at which an upload is completed: with the query that the registry wrote, which it may have signed."""
+    url = httpx.URL(location).copy_with(fragment=None)
+    return url.copy_with(query=b"&".join(it for it in (url.query, f"digest={digest}".encode()) if it))
+
+
 def continued(client: Connection, put: httpx.URL, why: str, status: int = 0) -> RegistryError:
     """The error for an upload that a registry continues at another server, which did not take it."""
     return RegistryError(

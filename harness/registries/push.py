@@ -21,11 +21,11 @@ from harness.images import media_types
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.client import NO_HEAD, RegistryClient, announced
-from harness.registries.led_on import MOST, continued, pushed_on
+from harness.registries.led_on import MOST, completing, continued, pushed_on
 from harness.registries.manifest_shape import require_sound
 from harness.registries.pace import ANSWER_SECONDS, PART, Body, Pace, TooSlowError, told
 from harness.registries.problems import is_page, of_page, says_page
-from harness.registries.refused_pushes import push_refused
+from harness.registries.refused_pushes import LostUploadError, push_refused
 from harness.waiting import pause
 
 _LONGEST_PAUSE = 10.0
@@ -214,7 +214,8 @@ class Transfer(RegistryClient):
             try:
                 return send()
             except RegistryError as error:
-                again = error.status in (0, 401, 408, 429) or error.status >= 500
+                passes = error.status in (0, 401, 408, 416, 429) or error.status >= 500
+                again = passes or isinstance(error, LostUploadError)
                 if not again or attempt >= self._attempts or self.ended.is_set():
                     raise
             self._rest(attempt, what)
@@ -249,16 +250,16 @@ class Transfer(RegistryClient):
 
     def _upload(self, repository: str, digest: str, file: Path) -> None:
         begun = self._write("POST", repository, f"{self.address(repository)}/blobs/uploads/", content=b"")
-        if begun.status_code != 202 or "location" not in begun.headers:
+        location = begun.headers.get("location", "").strip()
+        if begun.status_code not in (200, 202) or not location:
             what = f"the start of an upload to {repository}"
-            raise push_refused(self, begun, what + (", without a Location" if begun.status_code == 202 else ""))
-        location = httpx.URL(self.led_to(str(begun.url), begun.headers["location"]))
-        put = location.copy_merge_params({"digest": digest})
+            raise push_refused(self, begun, what + (", without a Location" if begun.is_success else ""))
+        put = completing(self.led_to(str(begun.url), location), digest)
         try:
             response = self._write("PUT", repository, str(put), content=file)
         except RegistryError as error:
             raise error if self.is_own(str(put)) else continued(self, put, error.message) from error
-        if response.status_code not in (201, 204):
+        if response.status_code not in (200, 201, 204) or is_page(response):
             if not self.is_own(str(put)):
                 raise continued(self, put, f"it answered {response.status_code}", response.status_code)
             raise push_refused(self, response, f"the blob {repository}@{digest}")

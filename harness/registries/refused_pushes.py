@@ -39,12 +39,22 @@ _TYPE = (
     "the registry is too old for what this image is made of (an index of OCI, or an artifact): update it, copy without "
     "signatures and attestations (--no-referrers), or push to another one"
 )
+_LOST = r"BLOB_UPLOAD_(UNKNOWN|INVALID)"
 _SAID = {
+    _LOST: (
+        "have who runs the registry let its replicas know of each other's uploads: they need the same http.secret and "
+        "storage (distribution), or a load balancer that keeps a client with one of them"
+    ),
+    r"DIGEST_INVALID": "copy it again; if that does not help, a proxy in between alters content",
     r"immutable": _TAG,
     r"quota|exceed the configured upper limit": _QUOTA,
     r"to a proxy project|deploying to groups": _ONLY_READ,
     r"manifest schema version|(manifest|media) ?type\b.*\b(not|un)|(not|un)supported (manifest|media)": _TYPE,
 }
+
+
+class LostUploadError(RegistryError):
+    """A registry no longer knows of an upload that it began, as one of several replicas may not: it can begin anew."""
 
 
 def refused_push(status: int, said: str) -> str:
@@ -86,4 +96,5 @@ def push_refused(client: Connection, response: httpx.Response, what: str) -> Reg
             f"create the repository, or the project that it belongs to, where {client.host} makes none on a push (on "
             "ECR: aws ecr create-repository --repository-name NAME)"
         )
-    return RegistryError(error.message, step, status=error.status)
+    made = LostUploadError if re.search(_LOST, error.message) else RegistryError
+    return made(error.message, step, status=error.status)

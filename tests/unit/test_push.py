@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -139,3 +140,97 @@ def test_what_ecr_refuses_of_a_push_has_its_way_out(status: int, code: str, mess
         assert step in push_refused(client, response, "the start of an upload to a/b").next_step
         # A pull says no less of a login that has expired.
         assert ("get-login-password" in client.answered(response, "a/b:1").next_step) == ("expired" in message)
+
+
+def uploaded(answer: Callable[[Request], Answer], file: Path, *, attempts: int = 1) -> list[str]:
+    """The requests of an upload to a registry that answers so."""
+    with (
+        answering(answer) as server,
+        Transfer(None, server.address, push=True, attempts=attempts) as client,
+    ):
+        client.upload("a/b", DIGEST, file)
+    return [f"{it.method} {it.path}" for it in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("location", "put"),
+    [
+        ("/v2/a/b/blobs/uploads/u?_state=x%3D%3D", "/v2/a/b/blobs/uploads/u?_state=x%3D%3D&"),
+        ("u", "/v2/a/b/blobs/uploads/u?"),
+        # Google's Artifact Registry has uploads of its own path.
+        ("/artifacts-uploads/namespaces/p/uploads/A_b", "/artifacts-uploads/namespaces/p/uploads/A_b?"),
+        ("/up?_cache=no&_state=a+b/c:d,e&sig=x%2Fy%2B", "/up?_cache=no&_state=a+b/c:d,e&sig=x%2Fy%2B&"),
+        ("/up?uploads&id=1#part", "/up?uploads&id=1&"),
+    ],
+)  # fmt: skip
+def test_an_upload_goes_on_where_and_as_the_registry_says(location: str, put: str, file: Path) -> None:
+    headers = {"Location": location, "Docker-Upload-UUID": "u", "Range": "0-0", "OCI-Chunk-Min-Length": "5242880"}
+    begun = Answer(202, headers=headers)
+    sent = uploaded(lambda request: begun if request.method == "POST" else Answer(201), file)
+    assert sent == ["POST /v2/a/b/blobs/uploads/", f"PUT {put}digest={DIGEST}"]
+
+
+@pytest.mark.parametrize(("begun", "taken"), [(200, 201), (202, 200), (202, 204)])
+def test_an_upload_is_answered_as_nodes_take_it(begun: int, taken: int, file: Path) -> None:
+    first = Answer(begun, headers={"Location": "/up"})
+    assert len(uploaded(lambda request: first if request.method == "POST" else Answer(taken), file)) == 2
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        Answer(404, '{"errors": [{"code": "BLOB_UPLOAD_UNKNOWN"}]}'),
+        Answer(400, '{"errors": [{"code": "BLOB_UPLOAD_INVALID"}]}'),
+        Answer(416),
+    ],
+)
+def test_an_upload_that_another_replica_does_not_know_begins_anew(
+    lost: Answer, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.registries.push.pause", lambda seconds, *, what: None)
+    answers = [Answer(202, headers={"Location": "/up"}), lost, Answer(202, headers={"Location": "/up"}), Answer(201)]
+    sent = uploaded(lambda request: answers.pop(0), file, attempts=3)
+    assert [it.partition(" ")[0] for it in sent] == ["POST", "PUT", "POST", "PUT"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([Answer(202, headers={"Location": ""})], "without a Location"),
+        ([Answer(202, headers={"Location": "/up"}), Answer(200, "<html>Sign in</html>")], "with a web page"),
+        (
+            [Answer(202, headers={"Location": "/up"}), Answer(404, '{"errors": [{"code": "BLOB_UPLOAD_UNKNOWN"}]}')],
+            "let its replicas know of each other's uploads",
+        ),
+        (
+            [Answer(202, headers={"Location": "/up"}), Answer(400, '{"errors": [{"code": "DIGEST_INVALID"}]}')],
+            "a proxy in between alters content",
+        ),
+    ],
+)
+def test_an_upload_that_is_not_taken_is_told(answers: list[Answer], said: str, file: Path) -> None:
+    with pytest.raises(RegistryError) as raised:
+        uploaded(lambda request: answers.pop(0), file)
+    assert said in f"{raised.value.message}; {raised.value.next_step}"
+
+
+@pytest.mark.parametrize(
+    ("challenge", "asked"),
+    [
+        ("repository:a/b:pull", ["repository:a/b:pull"]),
+        ("repository:a/b:pull repository:c/d:pull", ["repository:a/b:pull"]),
+        ("repository:c/d:pull repository:a/b:pull", ["repository:a/b:pull"]),
+        ("repository:project/a/b:pull registry:catalog:*", ["repository:a/b:pull", "repository:project/a/b:pull"]),
+        ("registry:catalog:*", ["repository:a/b:pull"]),
+    ],
+)
+def test_of_several_scopes_that_a_challenge_has_one_is_asked_for(challenge: str, asked: list[str]) -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/token"):
+            return Answer(200, '{"token": "t"}')
+        wants = f'Bearer realm="/token",service="it",scope="{challenge}"'
+        return Answer(404) if request.authorization else Answer(401, headers={"WWW-Authenticate": wants})
+
+    with answering(answer) as server, Transfer(None, server.address, attempts=1) as client:
+        assert client.raw("a/b", "1") is None
+    assert httpx.URL(server.requests[1].path).params.get_list("scope") == asked
