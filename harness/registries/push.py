@@ -23,12 +23,14 @@ from harness.late import httpx
 from harness.registries.client import NO_HEAD, RegistryClient, announced
 from harness.registries.led_on import MOST, completing, continued, pushed_on
 from harness.registries.manifest_shape import require_sound
-from harness.registries.pace import ANSWER_SECONDS, PART, Body, Pace, TooSlowError, told
+from harness.registries.pace import ANSWER_SECONDS, Body, Pace, TooSlowError, told
 from harness.registries.problems import is_page, of_page, says_page
 from harness.registries.refused_pushes import LostUploadError, push_refused
 from harness.waiting import pause
 
 _LONGEST_PAUSE = 10.0
+_SOME = 4096
+"""Bytes by which a blob that broke off has come on."""
 _UPLOAD_SECONDS = {"timeout": 10.0, "read": ANSWER_SECONDS, "write": 120.0}
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 _Sent = TypeVar("_Sent")
@@ -138,7 +140,7 @@ class Transfer(RegistryClient):
                 except RegistryError as error:
                     came = file.stat().st_size - start
                     # Half of the rest is something, too: so ends what breaks off in the middle each time.
-                    advanced = came >= min(PART, (size - start + 1) // 2) and not isinstance(error, TooSlowError)
+                    advanced = came >= min(_SOME, (size - start + 1) // 2) and not isinstance(error, TooSlowError)
                     left = self._attempts if advanced else left - 1
                     if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                         # Some do not give parts: from the beginning, then.
