@@ -31,6 +31,8 @@ _IMAGE_FLAG = re.compile(r"--?[\w.-]*image[\w.-]*=(?P<image>\S+)")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+][\w.-]+)?")
 _ROLES: dict[str, Role] = {"image": "operator", "hook.image": "hook"}
 _KUSTOMIZED = {"newName", "newTag"}
+# An object as the text of another, as Argo Workflows have what they create (`resource.manifest`).
+_MANIFEST = re.compile(r"(?:^|[{\s])\"?apiVersion\"?\s*:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +74,8 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
     problems: list[Unreadable] = []
 
     def unlisted(refused: OSError) -> None:
-        problems.append(
-            Unreadable(where=str(refused.filename or folder), why=f"not looked into: {refused.strerror}", refused=True)
-        )
+        where, why = str(refused.filename or folder), f"not looked into: {refused.strerror}"
+        problems.append(Unreadable(where=where, why=why, refused=True))
 
     tree = named_files.tree(folder, unlisted) if folder.is_dir() else named_files.Tree((folder,))
     for link, why in tree.links:
@@ -147,8 +148,7 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
         yield from (replace(one, partial=True) for one in _walk(it, where, ""))
     else:
         # What a chart gets was judged with it; lists of images are beside it.
-        walked = _walk(it, where, "") if not deployments else _lists_in(it, where, "")
-        yield from walked
+        yield from _lists_in(it, where, "") if deployments else _walk(it, where, "")
 
 
 def _argo_images(spec: Any, where: str) -> Iterator[Mention]:
@@ -160,9 +160,8 @@ def _argo_images(spec: Any, where: str) -> Iterator[Mention]:
         images = at(spec, "kustomize.images")
         for number, image in enumerate(images if isinstance(images, list) else []):
             new = str(image).rpartition("=")[2]
-            yield Mention(
-                text=new, where=f"{where} kustomize.images[{number}]", partial=not (is_tagged(new) or "@" in new)
-            )
+            whole = is_tagged(new) or "@" in new
+            yield Mention(text=new, where=f"{where} kustomize.images[{number}]", partial=not whole)
         yield from _kustomized({"patches": at(spec, "kustomize.patches")}, where)
         for below in spec.values():
             yield from _argo_images(below, where)
@@ -227,13 +226,14 @@ def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
         for number, inner in enumerate(value):
             yield from _walk(inner, where, f"{path}[{number}]")
         return
-    if isinstance(value, str):
+    if isinstance(value, str) and _MANIFEST.search(value):
+        yield from _texts({path: value}, where)
+    elif isinstance(value, str):
         for key, image in _SPARK_LINE.findall(value):
             yield Mention(text=image, where=f"{where} {path} ({key})")
         flag = _IMAGE_FLAG.fullmatch(value)
         if flag and _is_operators(flag["image"]):
             yield Mention(text=flag["image"], where=f"{where} {path}")
-        return
     if not isinstance(value, Mapping):
         return
     yield from _in_parts(value, where, path)
@@ -329,7 +329,7 @@ def _defaults(value: Any, where: str, path: str) -> Iterator[Mention]:
 
 
 def _texts(data: Any, where: str) -> Iterator[Mention]:
-    """Spark properties and pod templates in the text of a ConfigMap."""
+    """Spark properties, pod templates and other objects in texts, as of a ConfigMap."""
     for key, text in data.items() if isinstance(data, Mapping) else ():
         if not isinstance(text, str):
             continue

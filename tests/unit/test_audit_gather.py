@@ -45,6 +45,29 @@ def test_pods_of_any_workload() -> None:
     assert sorted(texts(document)) == ["conf:1", "cron:1", "init:1", "main:1", "related:1", "volume:1"]
 
 
+def test_what_a_workflow_creates() -> None:
+    document = """
+        apiVersion: argoproj.io/v1alpha1
+        kind: Workflow
+        spec:
+          templates:
+          - name: pi
+            resource:
+              action: create
+              manifest: |
+                apiVersion: sparkoperator.k8s.io/v1beta2
+                kind: SparkApplication
+                spec: {image: "apache/spark:4.0.1", sparkConf: {spark.kubernetes.executor.container.image: own:1}}
+          - name: whatever
+            resource:
+              action: create
+              manifest: "apiVersion: batch/v1\\nkind: Job\\nspec: {image: {{inputs.parameters.image}}, a: {{b}}"
+          - name: json
+            resource: {manifest: '{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"image": "pod:1"}]}}'}
+    """
+    assert sorted(set(texts(document))) == ["apache/spark:4.0.1", "own:1", "pod:1"]
+
+
 @pytest.mark.parametrize("kind", ["SparkApplication", "ScheduledSparkApplication", "SparkConnect"])
 def test_the_operators_resources(kind: str) -> None:
     spec = {
