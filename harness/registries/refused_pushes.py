@@ -2,8 +2,8 @@
 """The way out of a refused push that is about neither the login nor the network, by what the registry says.
 
 The words are those of Amazon ECR (TAG_INVALID), Harbor (src/server/middleware: immutable and quota, and
-src/controller/proxy), Nexus (groups), Quay (endpoints/v2/errors.py), distribution (a proxy, or read-only, says 405),
-and of web servers that stand in front.
+src/controller/proxy), Nexus (groups, redeployment), Azure (locks), Quay (endpoints/v2/errors.py), distribution (a
+proxy, or read-only, says 405), and of web servers that stand in front.
 """
 
 from __future__ import annotations
@@ -45,8 +45,16 @@ _SAID = {
         "have who runs the registry let its replicas know of each other's uploads: they need the same http.secret and "
         "storage (distribution), or a load balancer that keeps a client with one of them"
     ),
+    r"\bMANIFEST_BLOB_UNKNOWN": (
+        "copy it again: the registry has lost a part of it since; if that does not help, ask who runs it whether its "
+        "replicas share their storage, and what deletes from that"
+    ),
+    r"disallowed on this registry": (
+        "have the image or repository unlocked (az acr repository show --image NAME:TAG has writeEnabled), or choose "
+        "another tag"
+    ),
     r"DIGEST_INVALID": "copy it again; if that does not help, a proxy in between alters content",
-    r"immutable": _TAG,
+    r"immutable|not allow updating assets": _TAG,
     r"quota|exceed the configured upper limit": _QUOTA,
     r"to a proxy project|deploying to groups": _ONLY_READ,
     r"manifest schema version|(manifest|media) ?type\b.*\b(not|un)|(not|un)supported (manifest|media)": _TYPE,
@@ -59,17 +67,15 @@ class LostUploadError(RegistryError):
 
 def refused_push(status: int, said: str) -> str:
     """What to do about a push that is refused so; empty where nothing particular is known."""
+    if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _QUOTA if status == HTTPStatus.INSUFFICIENT_STORAGE else ""
+    if step := next((step for words, step in _SAID.items() if re.search(words, said, re.I)), ""):
+        return step
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _TOO_LARGE
-    if status == HTTPStatus.INSUFFICIENT_STORAGE:
-        return _QUOTA
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         return _ONLY_READ
-    if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-        return _TYPE
-    if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ""
-    return next((step for words, step in _SAID.items() if re.search(words, said, re.I)), "")
+    return _TYPE if status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else ""
 
 
 def _speaks_json(response: httpx.Response) -> bool:

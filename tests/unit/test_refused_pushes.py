@@ -27,6 +27,10 @@ def error(code: str, message: str) -> str:
         (413, "<title>413 Request Entity Too Large</title>", "client_max_body_size"),
         (403, error("DENIED", "requested access to the resource is denied"), "give a token with write access"),
         (404, error("NAME_UNKNOWN", "Repository not found"), "create the repository"),
+        (404, error("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"), "copy it again"),
+        (400, error("MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"), "copy it again"),
+        (400, error("UNKNOWN", "Repository does not allow updating assets: docker"), "choose another tag"),
+        (405, error("UNSUPPORTED", "The operation is disallowed on this registry, repository or image."), "unlocked"),
     ],
 )  # fmt: skip
 def test_the_next_step_is_for_what_was_said(status: int, body: str, step: str) -> None:
