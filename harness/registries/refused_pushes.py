@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from harness.errors import RegistryError
 from harness.kube import pull_messages
 from harness.late import httpx
+from harness.registries.error_words import said
 from harness.registries.problems import is_page, refused_by_ghcr
 from harness.registries.refused_logins import by_a_firewall, expired
 
@@ -65,11 +66,11 @@ class LostUploadError(RegistryError):
     """A registry no longer knows of an upload that it began, as one of several replicas may not: it can begin anew."""
 
 
-def refused_push(status: int, said: str) -> str:
+def refused_push(status: int, told: str) -> str:
     """What to do about a push that is refused so; empty where nothing particular is known."""
     if not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _QUOTA if status == HTTPStatus.INSUFFICIENT_STORAGE else ""
-    if step := next((step for words, step in _SAID.items() if re.search(words, said, re.I)), ""):
+    if step := next((step for words, step in _SAID.items() if re.search(words, told, re.I)), ""):
         return step
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _TOO_LARGE
@@ -89,7 +90,9 @@ def push_refused(client: Connection, response: httpx.Response, what: str) -> Reg
     step = error.next_step
     if response.status_code in (401, 403) and not is_page(response):
         step = refused_by_ghcr(error.message) or expired(client.host, error.message) or _NO_RIGHT
-    known = refused_push(response.status_code, error.message)
+    # Not of the whole message: a repository may be called acme/immutable.
+    told = said(response)
+    known = refused_push(response.status_code, told)
     if barred := by_a_firewall(error.message):
         step = barred
     elif known:
@@ -102,5 +105,5 @@ def push_refused(client: Connection, response: httpx.Response, what: str) -> Reg
             f"create the repository, or the project that it belongs to, where {client.host} makes none on a push (on "
             "ECR: aws ecr create-repository --repository-name NAME)"
         )
-    made = LostUploadError if re.search(_LOST, error.message) else RegistryError
+    made = LostUploadError if re.search(_LOST, told) else RegistryError
     return made(error.message, step, status=error.status)

@@ -44,6 +44,17 @@ def test_the_next_step_is_for_what_was_said(status: int, body: str, step: str) -
     assert step in raised.value.next_step
 
 
+def test_the_name_of_a_repository_says_nothing() -> None:
+    denied = Answer(403, error("DENIED", "requested access to the resource is denied"))
+    with (
+        answering(lambda request: denied) as server,
+        Transfer(None, server.address, attempts=1, push=True) as client,
+        pytest.raises(RegistryError) as raised,
+    ):
+        client.put("acme/immutable-quota", "1", as_manifest(b"{}"))
+    assert "give a token with write access" in raised.value.next_step
+
+
 def test_a_proxy_that_refuses_has_no_say_about_tokens() -> None:
     page = Answer(403, "<html>Blocked by policy</html>", {"Content-Type": "text/html"})
     with (
