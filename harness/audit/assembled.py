@@ -32,11 +32,16 @@ class Assembled:
         self._variables = variables
         self._file = file
         self._places: list[tuple[int, int]] = []
+        self._tags: dict[int, str] = {}
         self.unknown = 0
 
     def has(self, start: int, end: int) -> bool:
         """Whether what is between two offsets is a part of a name that is put together."""
         return any(start < last and first < end for first, last in self._places)
+
+    def tag(self, start: int, end: int) -> str:
+        """The tag that is put behind a whole name between two offsets; empty where there is none that is known."""
+        return next((tag for at, tag in self._tags.items() if start <= at < end), "")
 
     def found(
         self, may_be_stale: Callable[[Reference], bool], has_taken: Callable[[int, int], bool]
@@ -47,8 +52,12 @@ class Assembled:
             if has_taken(*place) or self.has(*place):
                 continue
             name = next(self._references.among(self._variables.filled(it.text), Variables("")), None)
-            if name is None or any(_has_whole(words, name) for _, words in it.literals):
-                # No image, or one that a single text has.
+            if name is None:
+                continue
+            if any(_has_whole(words, name) for _, words in it.literals):
+                # One that a single text has, all but its tag.
+                if name.tag and not name.is_open and not any(f":{name.tag}" in words for _, words in it.literals):
+                    self._tags[offset] = name.tag
                 continue
             self._places += [(it.start, it.end), place]
             if is_rule(self._lines, self._file, it.start, it.end) or not may_be_stale(name):

@@ -22,21 +22,23 @@ _LONGEST = 24
 """So many parts are put together at most."""
 _DEEPEST = 6
 _BUILDS = re.compile(r"\+|\.\.|<>|%|join|format|printf|concat", re.I)
-_START = re.compile(r"(?:(?<=[=(,:\[{>+\s&])|^)(?=[\"'`A-Za-z_&\[])", re.M)
+_START = re.compile(r"(?:(?<=[=(,:\[{>+\s&])|^)(?=[\"'`A-Za-z_&\[]|\$\.)", re.M)
 _LITERAL = re.compile(r"[rfbu]{0,2}(?P<quote>[\"'`])(?P<text>(?:\\.|(?!(?P=quote))[^\n\\])*)(?P=quote)")
-_NAME = re.compile(r"&?(?P<name>[A-Za-z_][\w.:]*!?)")
+# Jsonnet's `$._config.version` is a variable of the same text.
+_NAME = re.compile(r"(?:&|(?P<root>\$\.))?(?P<name>[A-Za-z_][\w.:]*!?)")
 _KEYWORD = re.compile(r"(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*(?![=>])")
 _PLUS = re.compile(r"\s*(?:\+|\.\.|<>|~)\s*")
 _AFTER = re.compile(r"\s*\.(?P<name>format|formatted|join|joinToString|mkString|concat)\(\s*")
 _ENDING = re.compile(r"\.(?:to_string|to_owned|into|as_str|trim|strip|toString|dup|clone)\(\)")
 _PERCENT = re.compile(r"\s*%\s*")
+_PERCENTS = re.compile(r"%(?:\(\w+\))?s")
 _ARRAY = re.compile(r"(?:\[\]string|vec!|&|List\.of|Arrays\.asList|listOf|arrayOf)?\s*[\[{(]\s*")
 _OPENED = {"[": "]", "{": "}", "(": ")"}
 _FORMATS = ("sprintf", "format", "format!", "printf", "fsprintf", "interpolate")
 _OF_PATHS = ("path", "posixpath", "filepath", "os.path", "paths")
-_PLACE = re.compile(r"%(?:(?P<at>\d+)\$|\[(?P<go>\d+)\])?[svdq]|\{(?P<name>\w*)(?::[^{}]*)?\}")
+_PLACE = re.compile(r"%(?:(?P<at>\d+)\$|\[(?P<go>\d+)\])?[svdq]|%\((?P<key>\w+)\)s|\{(?P<name>\w*)(?::[^{}]*)?\}")
 _ASSIGNED = re.compile(
-    r"\b(?P<name>[A-Za-z_]\w*)[ \t]*(?::[ \t]*&?[\w' .]+|[ \t]string)?[ \t]*:?=[ \t]*"
+    r"\b(?P<name>[A-Za-z_]\w*)(?:[ \t]+string|[ \t]*+:[ \t]*+&?[\w' .]++)?[ \t]*+:?=[ \t]*"
     rf"[\"'](?P<value>[\w./-]*{CHART_NAME}[\w/-]*)[\"']"
 )
 _MOST_NAMES = 20
@@ -134,7 +136,7 @@ def _named(text: str, name: re.Match[str], depth: int) -> Built | None:
     written = name["name"].replace("::", ".").rstrip(".:")
     if text[name.end() : name.end() + 1] != "(":
         last = written.rpartition(".")[2]
-        known = written in (last, f"self.{last}", f"this.{last}")
+        known = bool(name["root"]) or written in (last, f"self.{last}", f"this.{last}")
         return Built(text=f"${{{last}}}" if known else UNKNOWN, start=name.start(), end=name.end())
     given = _arguments(text, name.end() + 1, ")", depth)
     if given is None or given.items is None:
@@ -178,7 +180,7 @@ def _continued(text: str, made: Built, depth: int) -> Built:
         if after["name"] == "concat":
             return _joined("", [made, *given.items], made.start, given.end)
         return _formatted(made, given.items, made.start, given.end)
-    percent = _PERCENT.match(text, made.end) if "%s" in made.text and made.items is None else None
+    percent = _PERCENT.match(text, made.end) if _PERCENTS.search(made.text) and made.items is None else None
     if percent:
         opening = text[percent.end() : percent.end() + 1]
         given = (
@@ -250,7 +252,8 @@ def _formatted(form: Built, items: Sequence[Built], start: int, end: int) -> Bui
         if number or (name and name.isdigit()):
             at = int(number) - 1 if number else int(name)
             return plain[at] if 0 <= at < len(plain) else UNKNOWN
-        if name:
+        if name or match["key"]:
+            name = name or match["key"]
             return named.get(name, f"${{{name}}}")
         return next(taken, UNKNOWN)
 

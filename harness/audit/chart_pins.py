@@ -58,7 +58,10 @@ _DOWNLOAD = re.compile(rf"(?P<where>https?://[^\s\"'<>]*/){_ARCHIVED}")
 # `- spark-operator/spark-operator` among the words of a command.
 _ITEM = re.compile(rf"^(?P<indent>[ \t]*)-[ \t]+{_Q}(?P<where>(?:[\w.:-]+/+)+){_NAME}{_Q}[ \t]*$", re.M)
 _HELM_WORD = re.compile(r"^[ \t]*-[ \t]+[\"']?(?:upgrade|install|template|pull|fetch)[\"']?[ \t]*$", re.M)
-_KEYS = (_CHART, _DEPENDENCY, _OCI, _GIT)
+# What vendir has locked names the chart by its folder only: `path: charts/spark-operator` beside `helmChart`.
+_LOCKED = re.compile(rf"{_BEGIN}path{_IS}(?P<where>)(?:[\w.-]+/)*{_NAME}{_Q}{END}")
+_HELM_CHART = re.compile(r"^[ \t-]*helmChart:[ \t]*$", re.M)
+_KEYS = (_CHART, _DEPENDENCY, _OCI, _GIT, _LOCKED)
 _K3S_CONFIG = re.compile(r"^kind:[ \t]*HelmChartConfig\b", re.M)
 _CUSTOMIZED = "targetCustomizations:"
 _FARTHEST_PATCH, _NEAR = 20_000, 2000
@@ -229,6 +232,8 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
                 and not _K3S_CONFIG.search(lines.text, start, end)
             ):
                 continue
+        if pattern is _LOCKED and not _HELM_CHART.search(lines.text, start, end):
+            continue
         at_git = sources.git(start, end) if pattern is _GIT else None
         if pattern is _GIT and not _REPOSITORY.search(lines.text, *(at_git or (start, end))):
             continue

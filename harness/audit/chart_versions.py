@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
-"""A chart's version, or what allows some: `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more."""
-BOUND = r"[<>]=?[ ]?v?\d[\w.]*(?:-[\w.]+)?"
+NUMBER = r"(?:~>[ ]?(?=\d))?[~^=]?v?\d[\w.+*-]*"
+"""A chart's version, or what allows some: `~> 2.1` is `~2.1`, whichever tool hands it to Helm."""
+BOUND = r"(?:[<>]=?|=[<>])[ ]?v?\d[\w.]*(?:-[\w.]+)?"
 """One end of what is allowed: `>=2.0.0`."""
 _ONE = rf"(?:v?\d[\w.]*[ ]-[ ]v?\d+\.\d+[\w.]*(?![\w-])|{BOUND}(?:,?[ ]?{BOUND})?|{NUMBER})"
 CONSTRAINT = rf"{_ONE}(?:[ ]?\|\|[ ]?{_ONE})*"

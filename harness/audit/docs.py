@@ -146,7 +146,7 @@ class Scanner:
         # line where its key says so: `to: NEW`, `NEW_IMAGE=NEW`.
         current = "|".join(re.escape(self._homes.current(role).name) for role in ("operator", "hook"))
         self._moves = re.compile(
-            rf"{_MARKS}\]?(?:[ \t]*(?::|=>?|->|→|\||\b(?:to|becomes|is now)\b|{_ARROW})|{_NEXT})"
+            rf"{_MARKS}\]?(?:[ \t]*+(?::|=>?|->|→|\||\b(?:to|becomes|is now)\b|{_ARROW})|{_NEXT})"
             rf"[ \t]*{_MARKS}(?:{current})"
         )
         plain = [shared] if len(shared) >= _TELLING else sorted(shortest)
@@ -212,7 +212,8 @@ class Scanner:
             if reference.host is None:
                 unknown += bool(reference.tag) and not is_rule(lines, file, reference.start, reference.end)
                 continue
-            stale = self._judged(reference, lines, file, beside, splits.registries)
+            behind = "" if reference.tag else assembled.tag(reference.start, reference.end)
+            stale = self._judged(reference, lines, file, beside, splits.registries, behind)
             is_told = self._moves.match(text, reference.end) or is_rule(lines, file, reference.start, reference.end)
             if stale and not is_told:
                 found.append(stale)
@@ -227,8 +228,9 @@ class Scanner:
         return not it.scheme.startswith(("http", "git", "ssh")) and (not it.host or it.host in self._registries)
 
     def _judged(
-        self, it: Reference, lines: Lines, file: str, beside: Beside, registries: Mapping[str, Edit]
+        self, it: Reference, lines: Lines, file: str, beside: Beside, registries: Mapping[str, Edit], behind: str
     ) -> Stale | None:
+        """What is wrong with a name; `behind` is the tag that the text puts behind it elsewhere, if it is known."""
         if it.scheme == "oci://":
             told = self._addresses.chart(it.name)
             if told is None or _VERIFIED.search(lines.before(it.start)):
@@ -255,7 +257,7 @@ class Scanner:
             is_part = is_put_together(it, lines)
             it = replace(it, host=DOCKER_HUB)
         digest = it.digest.removeprefix("@") or beside.digest(it)
-        tag = "" if _RANGE.fullmatch(it.tag) else it.tag or ("" if digest else beside.tag(it))
+        tag = "" if _RANGE.fullmatch(it.tag) else it.tag or ("" if digest else behind or beside.tag(it))
         image = ImageReference(
             registry=it.host or DOCKER_HUB,
             repository=it.path,

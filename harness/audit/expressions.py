@@ -79,6 +79,7 @@ _SET = re.compile(
 _TEMPLATE = re.compile(r"\$(?P<name>\w+)\s*:=[^{}\n]{0,120}?\bdefault\s+\"(?P<value>[^\"\n]*)\"")
 _KNOWING = (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE, _ATTRIBUTE, _PARAMETER, _PARAMETER_INLINE, _LISTED, _SET)
 _LITERAL = re.compile(r"[\w./:@-]+")
+_SCOPES = ("", "var", "local", "env", "inputs", "params", "parameters")
 _DEEPEST = 4
 _FARTHEST = 300
 _COMMENT = re.compile(r"(?<!\S)(?:#+|//+)\s")
@@ -127,17 +128,8 @@ class Variables:
         if default is not None:
             return default
         inner = expression.strip(_MARKS)
-        name = _NAME.fullmatch(inner.removeprefix("."))
-        if not name and expression.startswith("{"):
-            values = self._known().get(inner, set())
-            return next(iter(values)) if len(values) == 1 else None
-        if not name or expression.startswith(("<", "ENC[")):
-            return None
-        # One of another file, as in `.Values.image.tag`, may have a name of this one.
-        scope, _, last = name[0].rpartition(".")
-        if scope.rpartition(".")[2] not in ("", "var", "local", "env", "inputs", "params", "parameters"):
-            return None
-        values = self._known().get(last, set())
+        is_attribute = expression.startswith("{") and not _NAME.fullmatch(inner.removeprefix("."))
+        values = self._known().get(inner if is_attribute else _of_this_text(expression), set())
         return next(iter(values)) if len(values) == 1 else None
 
     def _known(self) -> dict[str, set[str]]:
@@ -147,7 +139,8 @@ class Variables:
             for pattern in _KNOWING:
                 for match in pattern.finditer(self._text):
                     name, value = match["name"], match["value"]
-                    if value not in (f"var.{name}", f"local.{name}"):
+                    # What hands a parameter on under its own name says nothing of it.
+                    if value not in (f"var.{name}", f"local.{name}") and _of_this_text(value) != name:
                         known = in_comments if self._is_in_comment(match.start("name")) else self._values
                         known.setdefault(name, set()).add(value)
             # A comment counts where nothing else does.
@@ -159,6 +152,18 @@ class Variables:
     def _is_in_comment(self, offset: int) -> bool:
         first = max(self._text.rfind("\n", 0, offset) + 1, offset - _FARTHEST)
         return bool(_COMMENT.search(self._text, first, offset))
+
+
+def _of_this_text(expression: str) -> str:
+    """The name of the variable that an expression is, where the same text may say what that is; empty otherwise.
+
+    One of another file, as in `.Values.image.tag`, may have a name of this one.
+    """
+    name = _NAME.fullmatch(expression.strip(_MARKS).removeprefix("."))
+    if not name or expression.startswith(("<", "ENC[")) or expression == name[0]:
+        return ""
+    scope, _, last = name[0].rpartition(".")
+    return last if scope.rpartition(".")[2] in _SCOPES else ""
 
 
 def _replaced(text: str, value: Callable[[str], str | None], depth: int) -> str:

@@ -23,7 +23,7 @@ _VERSION = re.compile(r"(v?)(\d+)\.(\d+)\.(\d+)(?:[-.]\w.*)?")
 _WHOLE = re.compile(r"\d+(?:\.\d+){0,2}")
 _ALLOWED = re.compile(r"(?P<mark>[~^=]?)v?(?P<parts>\d+(?:\.(?:\d+|[xX*])){0,2})")
 """Which versions of a chart Helm may take: `2.4.x`, `~2.1.0`, `^2.1`."""
-_BOUND = re.compile(r"([<>]=?)[ ]?v?(\d+(?:\.\d+){0,2})")
+_BOUND = re.compile(r"([<>]=?|=[<>])[ ]?v?(\d+(?:\.\d+){0,2})")
 """One end of them: `>=2.0.0 <2.2.0`."""
 _BETWEEN = re.compile(r"v?(\d[\w.]*)[ ]-[ ]v?(\d[\w.]*)")
 """`1.1.0 - 1.4.6`, with both of them."""
@@ -116,7 +116,7 @@ class Homes:
         known = [it for home in self.all if home.role == "operator" for it in home.versions]
         bounds = _BOUND.findall(_BETWEEN.sub(r">=\1 <=\2", written))
         if bounds:
-            return [it for it in known if all(_meets(it, *bound) for bound in bounds)], _padded(bounds[0][1])
+            return [it for it in known if all(_meets(it, *bound) for bound in bounds)], _least(*bounds[0])
         found = _ALLOWED.fullmatch(written)
         parts = [it for it in found["parts"].split(".") if it.isdigit()] if found else []
         if not found or (len(parts) == 3 and found["mark"] in ("", "=")):
@@ -336,9 +336,19 @@ def _padded(version: str) -> str:
     return ".".join((*version.split("."), "0", "0")[:3])
 
 
+def _least(mark: str, bound: str) -> str:
+    """The least version on the right side of a bound, as far as its numbers go: 3.0.0 of `>2`."""
+    *first, last = bound.split(".")
+    return _padded(".".join([*first, str(int(last) + 1)]) if mark == ">" else bound)
+
+
 def _meets(version: str, mark: str, bound: str) -> bool:
     """Whether a version is on the right side of a bound, of which numbers may be missing."""
     one, two = _numbers(version), _numbers(_padded(bound))
+    if ("=" in mark) != (">" in mark):
+        # All of `2.1` is `<=2.1`, and none of it `>2.1` (Masterminds/semver, constraints.go).
+        given = bound.count(".") + 1
+        one, two = one[:given], two[:given]
     return (one == two and "=" in mark) or (one > two if ">" in mark else one < two)
 
 

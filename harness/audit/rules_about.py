@@ -17,8 +17,8 @@ _KEYS = re.compile(
     r"|match(?:_phrase\w*)?|terms?|wildcard|query_string|regexp|error_?message|message_?On_?Failure",
     re.I,
 )
-_REGISTRIES_CONF = re.compile(r"^\s*\[\[registry(?:\.mirror)?\]\]", re.M)
-_SOURCE = re.compile(r"^\s*(?:-\s+)?(?:mirrors|mirrorSourcePolicy)\s*:", re.M)
+_REGISTRIES_CONF = re.compile(r"^[ \t]*\[\[registry(?:\.mirror)?\]\]", re.M)
+_SOURCE = re.compile(r"^[ \t]*(?:-\s+)?(?:mirrors|mirrorSourcePolicy)\s*:", re.M)
 GROUPS = (
     "kyverno.io",
     "policies.kyverno.io",
@@ -33,8 +33,8 @@ KINDS = re.compile(
 )
 """Kinds of other groups that are."""
 _KINDS = re.compile(
-    rf"^\s*[\"']?apiVersion[\"']?\s*:\s*[\"']?(?:{'|'.join(map(re.escape, GROUPS))})/"
-    rf"|(?:^\s*(?:-[ ])?|[{{,][ \t]*)[\"']?kind[\"']?\s*:\s*[\"']?(?:{KINDS.pattern})\b",
+    rf"^[ \t]*[\"']?apiVersion[\"']?\s*:\s*[\"']?(?:{'|'.join(map(re.escape, GROUPS))})/"
+    rf"|(?:^[ \t]*(?:-[ ])?|[{{,][ \t]*)[\"']?kind[\"']?\s*:\s*[\"']?(?:{KINDS.pattern})\b",
     re.M,
 )
 _ON_THE_LINE = re.compile(
@@ -103,7 +103,7 @@ _SELECTED = re.compile(r"\{[^{}\n]{0,300}\w=[\"']$")
 _SELECTS = re.compile(r"[\"'][^{}\n]{0,300}\}[ \t]*(?:\|[=~>]?[ \t]*[\"'`\w]|\[\d)")
 # `tags = client.list("a/b")`: what a function gets is no value of the key.
 _ARGUMENT = re.compile(r"\w\([ \t]*[\"'`]$")
-_PYGREP = re.compile(r"^\s*(?:-\s+)?language\s*:\s*[\"']?pygrep\b", re.M)
+_PYGREP = re.compile(r"^[ \t]*(?:-\s+)?language\s*:\s*[\"']?pygrep\b", re.M)
 _ALERT = re.compile(r"\s*(?:-\s+)?alert:\s")
 _IF = re.compile(r"\b(?:if|when|unless|in case|should)\b", re.I)
 _FILES = re.compile(r"\.rego$|(?:^|/)\.(?:trivyignore|grype|snyk)[\w.]*$|vex(?:\.[\w-]+)*\.json$", re.I)

@@ -398,12 +398,27 @@ SARIF = {
         "- image:\n    registry: docker.io\n    repository: kubeflow/spark-operator\n" * 800,
         "- chart: spark-operator\n  version: 2.1.1\n" * 1_500,
         "- name: image.tag\n" * 10_000 + " spark-operator",
+        "docker.io/kubeflow/spark-operator" + "\t" * 100_000 + "x",
+        "\t\n" * 50_000 + "docker.io/kubeflow/spark-operator",
+        "tag" + "\t" * 100_000 + "kubeflow/spark-operator",
         # Like the fourth one, but for parts of a name.
         pytest.param(
             '{"name":"spark-operator","value":"kubeflow/spark-operator","x":[1,2,3]},' * 700, marks=pytest.mark.nightly
         ),
     ],
-    ids=["braces", "templates", "slashes", "one line", "many parts", "many charts", "many names", "many on one line"],
+    ids=[
+        "braces",
+        "templates",
+        "slashes",
+        "one line",
+        "many parts",
+        "many charts",
+        "many names",
+        "tabs behind a name",
+        "lines of tabs",
+        "tabs before a name",
+        "many on one line",
+    ],
 )
 def test_a_text_takes_time_in_proportion_to_its_length(text: str, homes: Homes) -> None:
     scanner = docs.Scanner(homes)

@@ -167,3 +167,20 @@ def test_the_newest_release_that_a_range_allows(written: str, newest: str, homes
 @pytest.mark.parametrize("written", ["2.x", "2", "^2.0.0", "^2.1", "~2", ">=2.2", ">=2.0.0 <3"])
 def test_an_open_range_means_the_newest_of_all(written: str, homes: Homes) -> None:
     assert homes.newest(written) == homes.current("operator").versions[-1]
+
+
+@pytest.mark.parametrize(
+    ("written", "newest"),
+    [
+        ("~2.1", "2.1.1"),
+        ("<=2", "2.5.2"),
+        ("<=2.1", "2.1.1"),
+        ("=<2.0", "2.0.2"),
+        (">2.1", "2.5.2"),
+        (">2", "3.0.0"),
+        ("1.1.0 - 2", "2.5.2"),
+        (">2.0.0, <2.2", "2.1.1"),
+    ],
+)
+def test_a_range_is_read_as_helm_reads_it(homes: Homes, written: str, newest: str) -> None:
+    assert homes.newest(written) == newest
