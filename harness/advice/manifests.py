@@ -43,8 +43,8 @@ _CHANGES = (
     *("jsonPatches", "strategicMergePatches"),
 )
 """Fields by which Flux, Kustomize and helmfile change what a chart has rendered."""
-_RELEASES = ("HelmChart", "HelmChartConfig", "App", "Application")
-"""Kinds of k3s, kapp-controller and KubeVela whose objects are called like their releases."""
+_RELEASES = ("HelmChart", "HelmChartConfig", "App")
+"""Kinds of k3s and kapp-controller whose objects are called like their releases."""
 _ZARF = "ZarfPackageConfig"
 """It calls a release like its chart unless told otherwise (docs.zarf.dev, Components)."""
 _CHARTS = ("chart", "chartname", "chartName", "remoteChart")
@@ -240,10 +240,23 @@ def _release(it: Mapping[str, Any], beside: Mapping[str, Any]) -> str:
     if crossplane is not None:
         return _external(crossplane)
     kind = str(it.get("kind") or "")
+    if kind == "Application":
+        return _of_kubevela(it, beside)
     named = str(at(it, "metadata.name") or "") if kind in _RELEASES else ""
     # A name beside a chart that is called by another key is that of the release, as with Pulumi and Skaffold.
     own = str(beside.get("name") or "") if any(isinstance(beside.get(key), str) for key in _CHARTS) else ""
     return next(_found(it, "releaseName"), "") or named or own or (CHART_NAME if kind == _ZARF else "")
+
+
+def _of_kubevela(it: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
+    """The release of a component: KubeVela makes a HelmRelease of Flux that is called like it (kubevela/catalog,
+    addons/fluxcd, helm-release.cue).
+    """
+    components = at(it, "spec.components")
+    every = (one for one in (components if isinstance(components, list) else ()) if isinstance(one, Mapping))
+    name = next((str(one.get("name") or "") for one in every if one.get("properties") is properties), "")
+    space = str(properties.get("targetNamespace") or "")
+    return str(properties.get("releaseName") or (f"{space}-{name}" if space and name else name))
 
 
 def _releases_of_crossplane(value: Any) -> Iterator[Mapping[str, Any]]:

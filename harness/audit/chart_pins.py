@@ -332,7 +332,7 @@ def _pinned(version: re.Match[str] | None, variables: Variables, archive: re.Mat
     filled = variables.filled(expression)
     known = bool(re.fullmatch(CONSTRAINT, filled))
     return {
-        "version": re.sub(r"^~>[ ]?", "~", filled) if known else "",
+        "version": filled if known else "",
         "begin": version.start("version"),
         "finish": version.end("version"),
         "variable": "" if known else named_by(expression),

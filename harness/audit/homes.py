@@ -23,6 +23,8 @@ _VERSION = re.compile(r"(v?)(\d+)\.(\d+)\.(\d+)(?:[-.]\w.*)?")
 _WHOLE = re.compile(r"\d+(?:\.\d+){0,2}")
 _ALLOWED = re.compile(r"(?P<mark>[~^=]?)v?(?P<parts>\d+(?:\.(?:\d+|[xX*])){0,2})")
 """Which versions of a chart Helm may take: `2.4.x`, `~2.1.0`, `^2.1`."""
+_PESSIMISTIC = re.compile(r"~>[ ]?")
+"""How Terraform and others write `~`."""
 _BOUND = re.compile(r"([<>]=?|=[<>])[ ]?v?(\d+(?:\.\d+){0,2})")
 """One end of them: `>=2.0.0 <2.2.0`."""
 _BETWEEN = re.compile(r"v?(\d[\w.]*)[ ]-[ ]v?(\d[\w.]*)")
@@ -114,6 +116,7 @@ class Homes:
     def _allowed(self, written: str) -> tuple[list[str], str]:
         """The releases that a range allows, and the least that it asks for; none for a single version, and itself."""
         known = [it for home in self.all if home.role == "operator" for it in home.versions]
+        written = _PESSIMISTIC.sub("~", written)
         bounds = _BOUND.findall(_BETWEEN.sub(r">=\1 <=\2", written))
         if bounds:
             return [it for it in known if all(_meets(it, *bound) for bound in bounds)], _least(*bounds[0])

@@ -372,10 +372,19 @@ def test_crds_that_flux_replaces_already_need_no_step(tmp_path: Path, capsys: py
         ),
         (
             (
-                "apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {name: op, namespace: spark}\n"
-                "spec: {components: [{type: helm, properties: {chart: spark-operator, version: 2.1.1}}]}"
+                "apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {name: jobs, namespace: spark}\n"
+                "spec: {components: [{name: op, type: helm, properties: {chart: spark-operator, version: 2.1.1}}]}"
             ),
             "op",
+            "spark",
+        ),
+        (
+            (
+                "apiVersion: core.oam.dev/v1beta1\nkind: Application\nmetadata: {name: jobs, namespace: vela}\n"
+                "spec: {components: [{name: op, type: helm, properties: {chart: spark-operator, version: 2.1.1, "
+                "targetNamespace: spark}}]}"
+            ),
+            "spark-op",
             "spark",
         ),
         (
