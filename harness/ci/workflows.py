@@ -30,6 +30,8 @@ HARNESS = "OWNER/spark-operator-harness@COMMIT"
 """This project's repository in a workflow for the operator's, unless somebody says where it is."""
 
 _HARNESS = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
+_SHORTENED = re.compile(r"(?=[a-f]*\d)(?=\d*[a-f])[a-f\d]{7,39}")
+"""A commit as Git prints it; GitHub fetches one by its whole digest only."""
 
 
 class Action(Model):
@@ -124,6 +126,11 @@ def for_operator(catalogue: Catalogue, harness: str, root: Path = PROJECT_ROOT) 
     named = _HARNESS.fullmatch(harness)
     if named is None:
         raise UsageError(f"{harness!r} is not a repository with a commit", "write OWNER/NAME@COMMIT, or leave it out")
+    if _SHORTENED.fullmatch(named[2]):
+        raise UsageError(
+            f"{harness!r} has a shortened commit, which GitHub does not find",
+            "write all its 40 digits: git rev-parse COMMIT",
+        )
     ci, written = read(root)
     newest = max((it.version for it in catalogue.releases if not is_prerelease(it.version)), key=order)
     return (

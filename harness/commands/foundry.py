@@ -142,7 +142,8 @@ def _add_to_foundry(
     """Add a version to the checkout; returns lines that say what was done and what to do next."""
     home.require_checkout(f"harness foundry {action}")
     if len(versions) != 1:
-        raise UsageError(f"harness foundry {action} needs one version", "give it in full, such as 1.38.0 or 2.5.2")
+        example = "1.38.0" if action == "add-kubernetes" else "2.6.0"
+        raise UsageError(f"harness foundry {action} needs one version", f"give it in full, such as {example}")
     (version,) = versions
     if action == "add-kubernetes":
         from harness.foundry import add_kubernetes

@@ -206,7 +206,7 @@ def test_wrong_settings_are_named(root: Path, old: str, new: str, why: str) -> N
 def test_the_workflow_for_the_operators_repository_tries_its_image_and_the_newest_upgrade(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert cli.main(["workflow", "--for-operator", "owner/harness@0123abc"]) == 0
+    assert cli.main(["workflow", "--for-operator", "owner/harness@" + "0123abc456" * 4]) == 0
     made = yaml.safe_load(capsys.readouterr().out)
     cells = made["jobs"]["cells"]
     steps = {step.get("name", step.get("uses")): step for step in cells["steps"]}
@@ -218,7 +218,7 @@ def test_the_workflow_for_the_operators_repository_tries_its_image_and_the_newes
     ]
     checkouts = [step["with"] for step in cells["steps"] if str(step.get("uses")).startswith("actions/checkout@")]
     assert [it.get("repository") for it in checkouts] == [None, "owner/harness"]
-    assert checkouts[1]["ref"] == "0123abc"
+    assert checkouts[1]["ref"] == "0123abc456" * 4
     assert "docker build --tag spark-operator:under-test ." in steps["build the operator's image"]["run"]
     assert '--operator spark-operator:under-test --chart "$chart"' in steps["run the cells"]["run"]
     assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in cells["steps"] if "uses" in step)
@@ -227,6 +227,12 @@ def test_the_workflow_for_the_operators_repository_tries_its_image_and_the_newes
 def test_a_harness_without_a_commit_is_refused() -> None:
     with pytest.raises(UsageError, match="not a repository with a commit"):
         workflows.for_operator(catalogue.load(), "owner/harness")
+
+
+def test_a_shortened_commit_of_the_harness_is_refused() -> None:
+    with pytest.raises(UsageError, match="which GitHub does not find"):
+        workflows.for_operator(catalogue.load(), "owner/harness@afcf4170")
+    assert "ref: v1.0.0" in workflows.for_operator(catalogue.load(), "owner/harness@v1.0.0")
 
 
 @pytest.mark.parametrize(("given", "told"), [("", []), ("deploy/my values.yaml", ["--values=./deploy/my values.yaml"])])
