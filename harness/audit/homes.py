@@ -347,7 +347,7 @@ def _least(mark: str, bound: str) -> str:
 
 def _meets(version: str, mark: str, bound: str) -> bool:
     """Whether a version is on the right side of a bound, of which numbers may be missing."""
-    one, two = _numbers(version), _numbers(_padded(bound))
+    one, two = list(_numbers(version)), list(_numbers(_padded(bound)))
     if ("=" in mark) != (">" in mark):
         # All of `2.1` is `<=2.1`, and none of it `>2.1` (Masterminds/semver, constraints.go).
         given = bound.count(".") + 1
