@@ -20,12 +20,12 @@ _TAGS = re.compile(r"[\"']?([A-Za-z0-9_][\w.-]*)[\"']?")
 _MORE_TAGS = re.compile(r"(?:,v?\d+\.\d+\.\d+[\w.-]*)+(?=[\"'\s]|$)")
 _LISTED = re.compile(r"[\"']?:(?:[ \t]+(?P<inline>\[[^\]\n]*\])?(?P<other>\S.*)?)?$")
 _ITEM = re.compile(r"\s*-\s+[\"']?([\w.-]+)[\"']?\s*(?:#.*)?$")
-_CELL = r"[\"'`*]*[ \t]*[|,;\t][ \t]*[\"'`*]*"
+_CELL = r"[\"'`*]*(?:[ \t]*[|,;]|[ ]*\t)[ \t]*+[\"'`*]*"
 _CELL_BEFORE = re.compile(rf"(?<![\w/.-])(?P<host>[\w.-]+\.[\w.-]+(?::\d+)?)/?{_CELL}$")
 _NEXT = rf"(?:{_CELL}|[\"'`*]*</(?:code></)?td>\s*<td[^>]*>(?:<code>)?|`*\n[ \t]+-[ \t]+`*)"
 _CELL_AFTER = re.compile(rf"{_NEXT}(?P<tag>v?\d+\.\d+\.\d+[\w.-]*)")
 _TOLD_TAG = re.compile(
-    r"(?i:\b\w*tag)\b[\"'`)\]]*[ \t]*(?:=>|[,:=(])?\s*(?:[\"']?(?:value|default)[\"']?[ \t]*[:=][ \t]*)?[\"'`]?"
+    r"(?i:\b\w*tag)\b[\"'`)\]]*[ \t]*+(?:=>|[,:=(])?\s*+(?:[\"']?(?:value|default)[\"']?[ \t]*[:=][ \t]*)?[\"'`]?"
     r"(?P<tag>\d+\.\d+\.\d+[\w.-]*|v1beta\d-[\w.-]+)"
 )
 """`tag '2.1.1'`, `.tag("2.1.1")`, `{name: tag, value: 2.1.1}`"""
