@@ -62,12 +62,28 @@ def hook_image(release: Release, values: Values) -> str:
 
 def sidecar_images(values: Values) -> Iterator[str]:
     """The images of the user's own containers beside the operator's."""
+    yield from (image for _, image in _of_sidecars(values))
+
+
+def keys_of_images(release: Release, values: Values) -> Iterator[tuple[str, str]]:
+    """The images that are of the user's values and not the release's own, each with the key that says so."""
+    for key, image, own in (
+        ("image", operator_image(release, values), release.image),
+        ("hook.image", hook_image(release, values), release.hook_image),
+    ):
+        if image != own:
+            named = [it for it in ("tag", "repository", "registry") if at(values, f"{key}.{it}") not in (None, "")]
+            yield image, f"{key}.{named[0]}" if named else key
+    yield from ((image, key) for key, image in _of_sidecars(values))
+
+
+def _of_sidecars(values: Values) -> Iterator[tuple[str, str]]:
     for part in ("controller", "webhook"):
         given = at(values, f"{part}.sidecars")
-        for it in given if isinstance(given, list) else ():
+        for number, it in enumerate(given if isinstance(given, list) else ()):
             image = at(it, "image")
             if isinstance(image, str) and image:
-                yield image
+                yield f"{part}.sidecars[{number}].image", image
 
 
 def why_not(granted: Iterable[Granted], values: Values) -> str:

@@ -34,6 +34,8 @@ _CHOICES = {
 _OF_LOGS = {"logLevel": (*_LEVELS, "or a number from 1 on"), "logEncoder": ("console", "json")}
 """The same of logs, where upper-case letters count as lower-case ones."""
 _LONGEST_WEBHOOK = 30
+_WHOLE = re.compile(r"-?\d{1,9}")
+"""A whole number, also as text: the templates write both alike."""
 
 _PORTS = {
     "controller": {
@@ -172,7 +174,7 @@ def _chosen(values: Values, defaults: Values) -> Iterator[Refused]:
     yield from _of_logs(values, defaults)
     yield from _certificate(values)
     seconds = at(values, "webhook.timeoutSeconds")
-    if isinstance(seconds, int) and not 1 <= seconds <= _LONGEST_WEBHOOK:
+    if _WHOLE.fullmatch(str(seconds)) and not 1 <= int(str(seconds)) <= _LONGEST_WEBHOOK:
         why = f"is {seconds}, and Kubernetes takes 1 to {_LONGEST_WEBHOOK}"
         step = f"webhook.timeoutSeconds to {_LONGEST_WEBHOOK} or less"
         yield Refused(key="webhook.timeoutSeconds", why=why, step=("set ", step))

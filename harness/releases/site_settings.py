@@ -7,7 +7,9 @@ Pure: from a pod's spec to the key below its part, and what is asked for, in wor
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from harness.releases.values import at
@@ -25,6 +27,20 @@ _SAFE_SYSCTLS = frozenset(
     ]
 )
 """Those that every kubelet lets a pod set (kubernetes, pkg/kubelet/sysctl/safe_sysctls.go)."""
+
+_CONTROLLER, _UPSTREAMS = "-controller", "spark-operator"
+_HOMES = {"SPARK_HOME": ("Spark", "/opt/spark"), "JAVA_HOME": ("Java", "/opt/java/openjdk")}
+"""Where Spark's images have both (Dockerfile of apache/spark-docker, and of eclipse-temurin below it)."""
+_OF_SHELLS = frozenset(("/bin", "/usr/bin"))
+_OPTIONS_OF_JAVA = (
+    "JAVA_TOOL_OPTIONS",
+    "_JAVA_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "SPARK_SUBMIT_OPTS",
+    "SPARK_LAUNCHER_OPTS",
+)
+_AGENT = re.compile(r"-(?:javaagent|agentpath):([^\s=]+)")
+"""A file that Java loads at its start; it ends where there is none."""
 
 _PROXIES = ("HTTPS_PROXY", "https_proxy")
 _EXCEPTIONS = ("NO_PROXY", "no_proxy")
@@ -44,11 +60,40 @@ def of_pod(pod: Mapping[str, Any]) -> Iterator[Found]:
         if (name := str(at(it, "name")).replace("/", ".")) not in _SAFE_SYSCTLS:
             yield "podSecurityContext.sysctls", f"the sysctl {name}, which its kubelets let no pod set"
     own = (pod.get("containers") or [{}])[0]
+    yield from _of_programs(own)
     yield from _of_environment({it["name"]: str(it.get("value") or "") for it in own.get("env") or () if "name" in it})
+
+
+def _of_programs(container: Mapping[str, Any]) -> Iterator[Found]:
+    """Programs that the controller is told to start, where neither upstream's image nor a volume has them."""
+    if not str(container.get("name")).endswith(_CONTROLLER) or _UPSTREAMS not in str(container.get("image")):
+        return
+    given = {it["name"]: str(it.get("value") or "") for it in container.get("env") or () if "name" in it}
+    mounted = [PurePosixPath(str(at(it, "mountPath"))) for it in container.get("volumeMounts") or ()]
+
+    def is_there(path: str) -> bool:
+        return any(PurePosixPath(path).is_relative_to(it) for it in mounted)
+
+    for name, (what, usual) in _HOMES.items():
+        path = given.get(name, "").rstrip("/")
+        if path not in ("", usual) and not is_there(path):
+            yield "env", f"{what} at {path} ({name}), where its image has none"
+    folders = given.get("PATH", "")
+    if folders and _OF_SHELLS.isdisjoint(folders.split(":")):
+        yield (
+            "env",
+            f"programs of {folders} alone (PATH): a submission needs those of {' and '.join(sorted(_OF_SHELLS))}",
+        )
+    for name in _OPTIONS_OF_JAVA:
+        for agent in _AGENT.findall(given.get(name, "")):
+            if not is_there(agent):
+                yield "env", f"the Java agent {agent} ({name}), which no volume brings"
 
 
 def _of_environment(given: Mapping[str, str]) -> Iterator[Found]:
     """How the operator is told to get to the API server, where that is not the cluster's own way."""
+    if file := given.get("KUBECONFIG"):
+        yield "env", f"the API server of the kubeconfig {file} (KUBECONFIG)"
     if host := given.get("KUBERNETES_SERVICE_HOST"):
         yield "env", f"the API server at {host} (KUBERNETES_SERVICE_HOST)"
     proxy = next((given[it] for it in _PROXIES if given.get(it)), "")

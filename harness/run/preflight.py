@@ -16,15 +16,19 @@ from harness.images.references import ImageReference
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path
 from harness.matrix.release import Release
+from harness.options import RunOptions
 from harness.registries.sources import Source, Unasked, is_trouble, preflight
 from harness.releases import asked as of_values
 from harness.releases.values import at
+from harness.run import values_usable
 from harness.verdicts import Finding, errored, unavailable
 
 CHECK = "in-the-mirror"
 ABSENT_CHECK = "nobody-copied-it"
 REACHABLE_CHECK = "images-reachable"
 VALUES_CHECK = "values-allow-it"
+
+_NONE = RunOptions()
 
 
 class Preflight:
@@ -33,7 +37,7 @@ class Preflight:
     Of images that may be had or not, whatever the source, every source is asked.
 
     `engine_images` are those that the engine of this machine lacks for an environment. `values` are those on a path.
-    `chart` is --chart.
+    Of `options`, --chart and --values count.
     """
 
     def __init__(
@@ -42,16 +46,17 @@ class Preflight:
         catalogue: Catalogue,
         values: Callable[[Path], Mapping[str, Any]],
         *,
-        chart: str = "",
+        options: RunOptions = _NONE,
         engine_images: Callable[[Environment], Iterable[str]],
         say: Callable[[str], None],
     ) -> None:
         self._source = source
         self._catalogue = catalogue
         self._values = values
-        self._chart = chart
+        self._options = options
         self._engine_images = engine_images
         self._say = say
+        self._keys: dict[str, str] = {}
         self._answers: dict[str, UnavailableError | None] = {}
         self._lock = threading.Lock()
 
@@ -84,6 +89,9 @@ class Preflight:
         wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
         copied = {cell.id: it for cell in cells if (it := self._relies_on_absence(cell))}
         users = dict.fromkeys(it for cell in cells for it in self._of_users(cell))
+        for path in {it.path.name: it.path for it in cells}.values():
+            for release in map(self._catalogue.release, path.releases):
+                self._keys.update(of_values.keys_of_images(release, self._values(path)))
         with self._lock:
             self._ask(dict.fromkeys(it for references in wanted.values() for it in references))
             self._ask(users, also="the cells try it all the same; for the release's own, give a further --values")
@@ -123,15 +131,20 @@ class Preflight:
         if not new:
             return
         self._answers.update(preflight(self._source, new))
-        lacking = [error for it in new if (error := self._answers[it])]
+        lacking = [self._told(it, error) for it in new if (error := self._answers[it])]
         if self._source.kind == "mirror":
             self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells found in the mirrors")
-        for error in lacking:
-            self._say(f"not available: {error.message}{f' ({also})' if also else ''}")
+        for it in lacking:
+            self._say(f"not available: {it}{f' ({also})' if also else ''}")
+
+    def _told(self, reference: str, error: UnavailableError) -> str:
+        """Why an image cannot be had, with the key of the values that asks for it, and where that is set."""
+        key = self._keys.get(reference)
+        return f"{error.message}: {key} asks for it{values_usable.place(self._options, key)}" if key else error.message
 
     def _finding(self, references: Sequence[str]) -> Finding:
         errors = [error for it in references if (error := self._answers[it])]
-        told = "; ".join(it.message for it in errors)
+        told = "; ".join(self._told(it, error) for it in references if (error := self._answers[it]))
         steps = "; ".join(dict.fromkeys(it.next_step for it in errors if it.next_step))
         check = CHECK if self._source.kind == "mirror" else REACHABLE_CHECK
         judge = errored if self._is_trouble(references) else unavailable
@@ -181,7 +194,7 @@ class Preflight:
             release = self._catalogue.release(name)
             yield from self._operator_images(cell, release)
             last = name == cell.path.releases[-1]
-            yield from self._charts(release, chosen=self._chart if last else "")
+            yield from self._charts(release, chosen=(self._options.chart or "") if last else "")
         yield from stories.of(cell.scenario).images(cell)
 
     def _charts(self, release: Release, *, chosen: str) -> Iterator[str]:

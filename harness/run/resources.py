@@ -255,7 +255,7 @@ class Resources:
             self.source,
             self._asked.catalogue,
             lambda path: merge(*self._asked.on(path).values),
-            chart=self._asked.options.chart or "",
+            options=self._asked.options,
             engine_images=self.node_images.from_registries,
             say=self._say,
         )

@@ -231,7 +231,7 @@ def _values(options: RunOptions, found: Found | None, own: OwnRows, settings: Se
             mine, _ = for_a_run.adapted(mine)
         return _Values(usual=(), users=(unmasked(found.lock, merge(*mine), settings.mirror_map.secrets),))
     if options.exact_values:
-        return _Values(usual=(), users=mine)
+        return _Values(usual=(), users=mine, told=for_a_run.kept(mine) if adapt else ())
     usual = (for_a_run.beside(mine, profile("default", own.values)),)
     if not adapt:
         return _Values(usual=usual, users=mine)

@@ -34,7 +34,7 @@ def _require_namespaces(users: Sequence[Values], options: RunOptions) -> None:
         try:
             namespaces.of_values(document)
         except UsageError as wrong:
-            raise UsageError(f"{wrong.message}{_place(options, 'spark.jobNamespaces')}", wrong.next_step) from wrong
+            raise UsageError(f"{wrong.message}{place(options, 'spark.jobNamespaces')}", wrong.next_step) from wrong
 
 
 def _require_images(merged: Values, cells: Iterable[Cell], catalogue: Catalogue, options: RunOptions) -> None:
@@ -51,7 +51,7 @@ def _require_images(merged: Values, cells: Iterable[Cell], catalogue: Catalogue,
             except UsageError as wrong:
                 step = f"{FILL_IN}; " if VARIABLE.search(wrong.message) else ""
                 raise UsageError(
-                    f"{key} of the values: {wrong.message}{_place(options, _culprit(key, merged))}",
+                    f"{key} of the values: {wrong.message}{place(options, _culprit(key, merged))}",
                     f"{step}correct {key}: registry is a host without a scheme, repository a path in lower-case "
                     "letters, and tag letters, digits, '.', '_' and '-'",
                 ) from wrong
@@ -69,7 +69,7 @@ def _culprit(key: str, values: Values) -> str:
     return key
 
 
-def _place(options: RunOptions, key: str) -> str:
+def place(options: RunOptions, key: str) -> str:
     """Where the files set a key, in brackets after a blank; empty where none of them does."""
     found = value_places.place(list(map(str, options.values)), key, options.values_key or "")
     return f" ({found})" if found else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.releases.for_a_run import adapted
+from harness.releases.for_a_run import adapted, kept
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,24 @@ def test_a_limit_that_is_enough_or_none_stays(limit: Any) -> None:
         "webhook": {"resources": {"limits": {"cpu": "100m"}}},
     }
     assert adapted([given]) == ((given,), ())
+
+
+@pytest.mark.parametrize("seconds", [1, "2", 4])
+def test_a_short_timeout_of_the_webhook_is_longer_in_a_run(seconds: Any) -> None:
+    (values,), (told,) = adapted([{"webhook": {"timeoutSeconds": seconds}}])
+    assert values == {"webhook": {"timeoutSeconds": 10}}
+    assert told.startswith(f"webhook.timeoutSeconds: the run has 10 in the place of {seconds},")
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 30, "10", -1, None, "soon"])
+def test_other_timeouts_of_the_webhook_stay(seconds: Any) -> None:
+    given = {"webhook": {"timeoutSeconds": seconds}}
+    assert adapted([given]) == ((given,), ())
+
+
+def test_exact_values_stay_and_what_is_tight_about_them_is_told() -> None:
+    limits = {"resources": {"limits": {"cpu": "100m"}}}
+    told = kept([{"controller": limits, "webhook": {"timeoutSeconds": 1}}])
+    assert [it.partition(" is ")[0] for it in told] == ["controller.resources.limits.cpu", "webhook.timeoutSeconds"]
+    assert all(it.endswith("leave out --exact-values to have more") for it in told)
+    assert kept([{"controller": {"resources": {"limits": {"cpu": "500m"}}}, "webhook": limits}]) == ()

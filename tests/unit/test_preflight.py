@@ -20,6 +20,7 @@ from harness.errors import SettingsError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import expand
 from harness.matrix.model import Cell, ClusterNeeds, Environment
+from harness.options import RunOptions
 from harness.providers import PROVIDERS
 from harness.registries.sources import Foundry, Mirrored, Source
 from harness.releases.values import merge
@@ -144,7 +145,9 @@ def test_an_upgrade_needs_the_images_of_all_its_releases_and_of_its_applications
 def test_values_and_an_own_chart_say_what_is_needed() -> None:
     values = ({"image": {"registry": "docker.io", "repository": "us/operator", "tag": "7"}},)
     with answering(server()) as fake, mirrored(fake) as source:
-        asking = preflight(source, values=values, chart="./chart", engine_images=lambda environment: [])
+        asking = preflight(
+            source, values=values, options=RunOptions(chart="./chart"), engine_images=lambda environment: []
+        )
         assert asking.refusals([cell()]) == {}
 
     assert heads(fake) == ["apache/spark/manifests/4.0.4", "us/operator/manifests/7"]
@@ -172,17 +175,20 @@ def test_the_foundry_is_asked_for_the_operators_images_which_may_not_be_built_ye
 
 
 @pytest.mark.parametrize("host", ["ghcr.io", "harbor.corp"])
-def test_an_image_of_the_users_values_that_nobody_has_is_told_and_the_cell_tries_it(host: str) -> None:
+def test_an_image_of_the_users_values_that_nobody_has_is_told_and_the_cell_tries_it(host: str, tmp_path: Path) -> None:
     said: list[str] = []
+    file = tmp_path / "prod.yaml"
+    file.write_text(f"image:\n  registry: {host}\n  tag: 9.9.9\n")
     values = ({"image": {"registry": host, "tag": "9.9.9"}},)
     with (
         answering(server("spark-operator")) as fake,
         Foundry(MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{fake.address}")})) as source,
     ):
-        found = preflight(source, said, values=values).refusals([cell()])
+        found = preflight(source, said, values=values, options=RunOptions(values=(file,))).refusals([cell()])
     assert found == {}
     assert len(said) == 1
     assert said[0].startswith("not available: ")
+    assert f": image.tag asks for it ({file}, line 3)" in said[0]
     assert host in said[0]
     assert "the cells try it all the same" in said[0]
 

@@ -61,6 +61,11 @@ from harness.advice import values
             "webhook.timeoutSeconds is 60, and Kubernetes takes 1 to 30",
             "to 30 or less",
         ),
+        (
+            "webhook: {timeoutSeconds: '45'}",
+            "webhook.timeoutSeconds is 45, and Kubernetes takes 1 to 30",
+            "to 30 or less",
+        ),
         ("fullnameOverride: Spark_Op", "fullnameOverride is Spark_Op, which is no name", "correct fullnameOverride"),
         ("spark: {jobNamespaces: ['*']}", "spark.jobNamespaces has *, which is no name", 'or to [""] for all'),
         (

@@ -15,6 +15,18 @@ def asked(*, env: dict[str, str] | None = None, **pod: Any) -> list[tuple[str, s
     return list(site_settings.of_pod({"containers": [{"name": "controller", "env": given}], **pod}))
 
 
+def started(
+    name: str, value: str, *, mounts: str = "", image: str = "ghcr.io/kubeflow/spark-operator/controller:2"
+) -> Any:
+    container = {
+        "name": "spark-operator-controller",
+        "image": image,
+        "env": [{"name": name, "value": value}],
+        "volumeMounts": [{"name": "it", "mountPath": mounts}] if mounts else [],
+    }
+    return list(site_settings.of_pod({"containers": [container]}))
+
+
 PROXY = {"HTTPS_PROXY": "http://proxy.corp.example:3128"}
 
 
@@ -37,6 +49,16 @@ PROXY = {"HTTPS_PROXY": "http://proxy.corp.example:3128"}
             "the profile audit.json of the node",
         ),
         (asked(env={"KUBERNETES_SERVICE_HOST": "a.azmk8s.io"}), "env", "the API server at a.azmk8s.io"),
+        (asked(env={"KUBECONFIG": "/etc/kube/config"}), "env", "the API server of the kubeconfig /etc/kube/config"),
+        (started("SPARK_HOME", "/opt/spark-3.5"), "env", "Spark at /opt/spark-3.5 (SPARK_HOME), where its image has"),
+        (started("SPARK_HOME", "/opt/other", mounts="/opt/oth"), "env", "Spark at /opt/other (SPARK_HOME)"),
+        (started("JAVA_HOME", "/usr/lib/jvm/java-17"), "env", "Java at /usr/lib/jvm/java-17 (JAVA_HOME)"),
+        (started("PATH", "/opt/tools:$(PATH)"), "env", "programs of /opt/tools:$(PATH) alone (PATH)"),
+        (
+            started("JAVA_TOOL_OPTIONS", "-Xmx1g -javaagent:/otel/agent.jar=a=b"),
+            "env",
+            "the Java agent /otel/agent.jar (JAVA_TOOL_OPTIONS), which no volume brings",
+        ),
         (asked(env=PROXY), "env", "the proxy http://proxy.corp.example:3128, by which"),
         (asked(env={"HTTPS_PROXY": "http://me:secret@p:1"}), "env", "the proxy p:1, by which"),
         (asked(env={**PROXY, "NO_PROXY": "localhost,.svc,172.20.0.0/16"}), "env", "NO_PROXY leaves out 10.96.0.1"),
@@ -57,6 +79,15 @@ def test_what_only_production_takes_is_asked_for_by_its_key(found: list[tuple[st
         asked(env={**PROXY, "NO_PROXY": ".svc, 10.0.0.0/8,kubernetes.default"}),
         asked(env={**PROXY, "NO_PROXY": "*"}),
         asked(env={"HTTP_PROXY": "http://p:1", "HTTPS_PROXY": "", "TZ": "UTC"}),
+        started("SPARK_HOME", "/opt/spark/"),
+        started("SPARK_HOME", "/opt/other", mounts="/opt"),
+        started("SPARK_HOME", "/opt/other", image="harbor.corp/data/operator:7"),
+        started("JAVA_HOME", "/opt/java/openjdk"),
+        started("PATH", "/opt/tools:/usr/bin:/bin"),
+        started("JAVA_TOOL_OPTIONS", "-javaagent:/otel/agent.jar", mounts="/otel"),
+        started("JAVA_TOOL_OPTIONS", "-Xmx256m -Dfile.encoding=UTF-8"),
+        started("SPARK_CONF_DIR", "/etc/spark"),
+        asked(env={"SPARK_HOME": "/opt/other", "KUBECONFIG": ""}),
         asked(),
     ],
 )
