@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+_FEW_LETTERS = 2
 _ENDLESS = re.compile(r"(\S{150})\S{150,}(\S{50})")
 
 
@@ -27,8 +28,13 @@ def first_few(words: Sequence[str], most: int, between: str = ", ") -> str:
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The known word that is most like this one; empty where none is, by difflib's ratio, as like as `cutoff`."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), "")
+    """The known word that is most like this one; empty where none is, by difflib's ratio, as like as `cutoff`.
+
+    One of the same letters in another order counts as well, which the ratio has far apart in short words.
+    """
+    there = list(known)
+    near = difflib.get_close_matches(word, there, n=1, cutoff=cutoff)
+    return next(iter(near or (it for it in there if len(it) > _FEW_LETTERS and sorted(it) == sorted(word))), "")
 
 
 def did_you_mean(name: str) -> str:

@@ -59,13 +59,13 @@ def _snapshot(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     if parsed.rights and (parsed.sample is not None or parsed.context or parsed.kubeconfig or parsed.output):
         raise UsageError("--rights prints manifests, and asks no cluster", "give it alone, or with --namespace")
+    if parsed.namespace:
+        home.require_namespace(parsed.namespace, f"--namespace {parsed.namespace!r}")
     if parsed.rights:
         print(rights.manifests(parsed.namespace or "spark-operator"), end="")
         return 0
     if parsed.sample is not None and parsed.sample < 0:
         raise UsageError(f"--sample {parsed.sample} is not a valid number", "give 0 or more")
-    if parsed.namespace:
-        home.require_namespace(parsed.namespace, f"--namespace {parsed.namespace!r}")
     output = parsed.output or _OUTPUT
     site = taken(parsed, output, sample=parsed.sample, namespace=parsed.namespace)
     print(f"snapshot of {site.context}: {output}")

@@ -132,7 +132,7 @@ _ABOUT = frozenset(
         *("format", "encoding", "mode", "namespace", "namespaces", "selector", "label", "labels", "annotation"),
         *("annotations", "review", "reviews", "request", "requests", "controller", "resource", "resources", "stdin"),
         *("prompt", "store", "backend", "manager", "rotation", "refresh", "renewal", "interval", "timeout"),
-        *("period", "usage", "projection", "mapping", "field", "fields", "hint", "index", "position", "error"),
+        *("period", "usage", "uses", "projection", "mapping", "field", "fields", "hint", "index", "position", "error"),
         *("errors", "status", "state", "reason", "message", "exists", "found", "missing", "changed", "updated"),
         *(
             "used",

@@ -200,6 +200,7 @@ def test_the_home_folder_of_nobody_is_no_folder_of_that_name(tmp_path: Path) -> 
     [
         ("HARNESS_CASHE", "HARNESS_CACHE"),
         ("HARNESS_JOB", "HARNESS_JOBS"),
+        ("HARNESS_JBOS", "HARNESS_JOBS"),
         ("HARNESS_CACHE_DIR", "HARNESS_CACHE"),
         ("HARNESS_ARTEFACT", "HARNESS_ARTIFACT"),
     ],

@@ -372,6 +372,13 @@ def test_the_rights_are_for_reading_alone(capsys: pytest.CaptureFixture[str]) ->
     assert (role["kind"], role["metadata"]["namespace"]) == ("Role", "ops")
 
 
+def test_rights_are_not_printed_for_what_is_no_namespace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["snapshot", "--rights", "--namespace", "my ops"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "--namespace 'my ops'" in said.err
+
+
 def test_every_kind_that_is_read_is_among_the_rights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[str] = []
     with production(tmp_path, asked=asked) as cluster:

@@ -47,10 +47,12 @@ def test_the_first_few_are_told_with_how_many_more_there_are(words: tuple[str, .
     assert first_few(words, 2, between) == told
 
 
-@pytest.mark.parametrize(("word", "near"), [("mian", "main"), ("man", "main"), ("release", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("word", "near"), [("mian", "main"), ("man", "main"), ("hotre", "other"), ("release", ""), ("", "")]
+)
 def test_the_nearest_name_is_meant(word: str, near: str) -> None:
     assert nearest(word, ("main", "other")) == near
-    assert did_you_mean(near) == ("; did you mean main?" if near else "")
+    assert did_you_mean(near) == (f"; did you mean {near}?" if near else "")
 
 
 def test_no_other_place_makes_these_words_by_hand() -> None:
