@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.advice.remarks import End, Remark, read
 from harness.audit.expressions import is_known
-from harness.releases import key_names, refused_values
+from harness.releases import as_pods, key_names, refused_objects, refused_values, value_kinds
 from harness.releases.values import at, merge
 from harness.report.advice import Sentence
 
@@ -28,10 +28,28 @@ def remarks(values: Values, above: str, target: End) -> Iterator[Remark]:
             text, (do, what) = f"{above}{it.key} {it.why}", it.step
             yield Remark(sentence=read(text, target), step=f"{do}{above}{what}", stops=True)
     used = merge(target.defaults, values)
+    yield from _no_pods_of_kubernetes(values, above, target)
     yield from _without_pods(used, above, target)
     yield from _below_1024(used, above)
     yield from _without_leader(used, above, target)
     yield from _global(values, target)
+
+
+def _no_pods_of_kubernetes(values: Values, above: str, target: End) -> Iterator[Remark]:
+    """What the templates pass on and no API server takes, unless it is told of already, or still to be filled in."""
+    defaults = target.defaults or {}
+    told = [it.key for it in refused_values.found(values, defaults, target.name)]
+    told += [it.key for it in value_kinds.wrong(values, defaults, "")]
+    objects = list(as_pods.deployments(values, merge(defaults, values)))
+    for it in refused_objects.found(objects, values):
+        if is_known(it.why) and not any(_is_within(it.key, other) or _is_within(other, it.key) for other in told):
+            yield Remark(
+                sentence=read(f"{above}{it.key} {it.why}", target), step=f"correct {above}{it.key}", stops=True
+            )
+
+
+def _is_within(key: str, above: str) -> bool:
+    return key == above or key.startswith((f"{above}.", f"{above}["))
 
 
 def _without_pods(used: Values, above: str, target: End) -> Iterator[Remark]:

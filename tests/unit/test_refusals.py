@@ -82,9 +82,61 @@ def test_what_is_refused_together(text: str, sentence: str, step: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "sentence", "step"),
+    [
+        (
+            "controller: {replicas: -1}",
+            "controller.replicas is -1, and Kubernetes takes 0 or more",
+            "controller.replicas",
+        ),
+        (
+            "controller: {resources: {limits: {memory: 1Gb}}}",
+            "controller.resources.limits.memory is 1Gb, which is no quantity",
+            "controller.resources.limits.memory",
+        ),
+        (
+            "webhook: {resources: {limits: {memory: 300Mi}, requests: {memory: 1Gi}}}",
+            "webhook.resources.requests.memory is 1Gi, which is more than the limit of 300Mi",
+            "webhook.resources.requests.memory",
+        ),
+        (
+            "controller: {podSecurityContext: {readOnlyRootFilesystem: true}}",
+            "controller.podSecurityContext.readOnlyRootFilesystem is no field that Kubernetes has there",
+            "controller.podSecurityContext.readOnlyRootFilesystem",
+        ),
+        ("webhook: {sidecars: [{name: log}]}", "webhook.sidecars[0] has no image", "webhook.sidecars[0]"),
+    ],
+)
+def test_what_the_templates_pass_on_and_no_api_server_takes(text: str, sentence: str, step: str) -> None:
+    found = said(text)
+    assert f"stops: {sentence}" in found
+    assert f"correct {step}" in found
+
+
+@pytest.mark.parametrize(
     "text",
     [
-        "controller: {replicas: 2, podDisruptionBudget: {enable: true}, topologySpreadConstraints: [{maxSkew: 1}]}",
+        "controller: {replicas: '2', resources: {limits: {cpu: '{{ .Values.cpu }}'}}}",
+        "webhook: {enable: false, replicas: -1}",
+        "controller: {resources: {limits: {cpu: 2, memory: 1e9}}, tolerations: [{operator: Exists}]}",
+    ],
+)
+def test_what_an_api_server_takes_is_not_refused(text: str) -> None:
+    assert "stops: " not in said(text)
+
+
+def test_what_is_told_of_already_is_told_once() -> None:
+    found = said("controller: {tolerations: {key: a}, volumeMounts: [{name: none, mountPath: /x}]}")
+    assert "correct controller" not in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (
+            "controller: {replicas: 2, podDisruptionBudget: {enable: true}, topologySpreadConstraints: [{maxSkew: 1, "
+            "topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}"
+        ),
         "webhook: {enable: false, podDisruptionBudget: {enable: true}, volumes: []}",
         "controller: {featureGates: [{name: PartialRestart, enabled: true}, {name: AllAlpha, enabled: true}]}",
         "controller: {securityContext: {runAsUser: 0, runAsNonRoot: false, capabilities: {add: [X]}}}",
