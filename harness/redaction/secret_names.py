@@ -300,7 +300,8 @@ _NO_VALUE = re.compile(
       | \(none\) | \{\} | \[\] | <<<
       | data\+omitted | \(sensitive(?:\ value)?\) | \(known\ after\ apply\) | \[(?:masked|hidden|filtered|omitted)\]
       | <[^<>]*>(?:\s.*)?
-      | \*{3,}(?:\(redacted\)?)? | \[?redacted\]? | \(redacted\) | -+\ (?:redacted|truncated)\ -+ | x{4,} | \.{3,} | …
+      | \*{3,}(?:\(redacted\)?)?(?:\\+[nr])*  # in a string of JSON, with the end of its line
+      | \[?redacted\]? | \(redacted\) | -+\ (?:redacted|truncated)\ -+ | x{4,} | \.{3,} | …
       | \$\((?!echo|printf)[\w./-]+(?:\ [^()]*)?\)
       | \$\{(?:(?:env|sys|file|dir|directory|secrets?|vault|ssm):)?[\w.]+\}?
       | \$\{(?:env|file|dir|directory|secrets?|vault|ssm):[\w./-]+(?::[\w.-]+)?\}?
