@@ -150,8 +150,16 @@ def test_each_is_told_as_soon_as_it_is_judged_with_how_many_there_are(run: Calla
 
 def test_a_known_break_is_told_as_one(run: Callable[..., dict[str, Finding]]) -> None:
     server = Server(etl="FAILED")
-    why = {"why": "Ivy cannot write", "link": "https://example.com/1", "way_out": "set spark.jars.ivy"}
-    server.known = [Known(scenario="user-*", check="user-app *", says="exit 1", strikes="sometimes", **why)]
+    row = Known(
+        scenario="user-*",
+        check="user-app *",
+        says="exit 1",
+        why="Ivy cannot write",
+        link="https://example.com/1",
+        way_out="set spark.jars.ivy",
+        strikes="sometimes",
+    )
+    server.known = [row]
     run(server, PI)
     (told,) = server.said
     assert told.startswith("user-app etl: broken-as-known (1 of 1): ")
