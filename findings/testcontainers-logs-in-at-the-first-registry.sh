@@ -4,8 +4,8 @@
 # Surprise: of the registries in DOCKER_AUTH_CONFIG, testcontainers for Python logs in at the first and leaves the others out. It warns
 # that the variable is experimental, and says nothing of the entries that it does not use.
 #
-# Guess: all entries are used, each for its registry, as
-#   GitLab's runners, from which the variable is known, read it. That credsStore and credHelpers are not supported is said with a warning, which confirms the guess.
+# Guess: all entries are used, each for its registry, as GitLab's runners, from which the variable is known, read it. That
+#   credsStore and credHelpers are not supported is said with a warning, which confirms the guess.
 # Hurt: who moves a test suite to GHCR and adds an entry for it behind the one of Docker Hub in the CI variable: images of GHCR are pulled
 #   as nobody and are refused if they are private. With the entries the other way round, Docker Hub is asked as nobody and
 #   its limits for unknown users hit. Way out: a config.json with all entries below DOCKER_CONFIG, in the place of the variable.
